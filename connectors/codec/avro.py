@@ -1,0 +1,172 @@
+"""Avro 1.12, schemaless: a record's value is one datum without a header, by fastavro.
+
+To read, the writer's schema stands in a file (`.avsc`). To write, the schema follows from the columns (`telemill explain
+--json` shows it): every column may be null, times are `timestamp-micros`.
+
+Example:
+    format: {avro: {schema: reading.avsc}}
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import numpy as np
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
+
+from connectors.codec.base import Decoded, Decoder, Encoder, Format, Reading, Records, cells
+from connectors.codec.documents import Documents, decode_each, document
+from operators.base import Problem, unfit
+from operators.batch import Batch, Schema, Text, Type
+from operators.devices import DeviceTable
+
+_TYPES: Mapping[Type, Any] = {
+    Type.FLOAT: "double",
+    Type.INT: "long",
+    Type.BOOL: "boolean",
+    Type.TEXT: "string",
+    Type.TIME: {"type": "long", "logicalType": "timestamp-micros"},
+}
+_RAW_TIMES = ("timestamp-", "local-timestamp-", "time-", "date")
+
+
+class Avro(Format):
+    """Avro without a header. Reading takes the writer's schema from a file; writing makes one from the columns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_: str | None = Field(None, alias="schema", description="File with the writer's schema (.avsc), to read.")
+    registry: str | None = Field(None, description="Not supported yet: values with a schema id of a registry.")
+    _parsed: Any = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _load(self, info: ValidationInfo) -> Avro:
+        if self.registry is not None:
+            expected = (
+                "`schema: FILE.avsc`; values in the Confluent wire format, with a schema registry, can't be read yet"
+            )
+            raise unfit(expected, at="registry")
+        if self.schema_ is not None:
+            file = Path((info.context or {}).get("folder", ".")) / self.schema_
+            try:
+                # Times are read as the numbers they are: the pipeline says their unit.
+                self._parsed = fastavro.parse_schema(_without_times(json.loads(file.read_bytes())))
+            except OSError as error:
+                expected = f"a file that can be read ({error.strerror})"
+                raise unfit(expected, at="schema") from None
+            except Exception as error:  # noqa: BLE001  # fastavro raises many kinds for a bad schema
+                expected = f"a file with an Avro schema ({type(error).__name__}: {str(error)[:200]})"
+                raise unfit(expected, at="schema") from None
+        return self
+
+    def problems(self, reading: Reading) -> Sequence[Problem]:
+        """Hold the fields against the schema."""
+        if self._parsed is None:
+            return [
+                Problem(("format",), "`format: {avro: {schema: FILE.avsc}}`: reading needs the writer's schema", "avro")
+            ]
+        paths: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+            (("fields", field.name), field.path) for field in reading.fields
+        ]
+        paths += [(("device",), path) for path in reading.device]
+        paths += [(("time",), reading.time)] if reading.time else []
+        problems = []
+        for at, path in paths:
+            names = _fields_at(self._parsed, path[:-1])
+            if names is None or path[-1] not in names:
+                there = ", ".join(sorted(names or ())) or "no fields there"
+                problems.append(Problem(at, f"a field of the Avro schema: {there}", f"`{'.'.join(path)}`"))
+        return problems
+
+    def decoder(self, reading: Reading) -> Decoder:
+        """Make a decoder."""
+        return _Decoder(self._parsed, reading)
+
+    def encoder(self, schema: Schema, name: str) -> Encoder:
+        """Make an encoder."""
+        return _Encoder(schema, name)
+
+    def sample(self, reading: Reading) -> Callable[[Mapping[str, Any]], bytes]:  # noqa: ARG002  # the schema says it all
+        """Write documents by the schema that is read."""
+        return lambda row: _write(self._parsed, document(row))
+
+
+def row_schema(schema: Schema, name: str) -> dict[str, Any]:
+    """Make the Avro schema of rows: every column as a union with null, but for the device and the event time."""
+    fields: list[dict[str, Any]] = [{"name": part, "type": "string"} for part in schema.device]
+    if schema.time is not None:
+        fields.append({"name": schema.time, "type": _TYPES[Type.TIME]})
+    fields += [{"name": column, "type": ["null", _TYPES[type_]]} for column, type_ in schema.columns.items()]
+    return {"type": "record", "name": name, "fields": fields}
+
+
+class _Decoder:
+    def __init__(self, schema: Any, reading: Reading) -> None:  # fastavro's parsed schemas are untyped
+        self._schema = schema
+        self._reading = reading
+
+    def decode(self, records: Records) -> Decoded:
+        docs, bad = decode_each(_read, records.values, self._schema)
+        return Documents(docs, bad).columns(records, self._reading)
+
+
+def _read(value: bytes, schema: Any) -> Any:  # a datum can be anything
+    stream = io.BytesIO(value)
+    document = fastavro.schemaless_reader(stream, schema, None)
+    if stream.tell() != len(value):
+        message = f"{len(value) - stream.tell()} bytes are left behind the datum: is it another schema?"
+        raise ValueError(message)
+    return document
+
+
+def _write(schema: Any, row: Mapping[str, Any]) -> bytes:  # as above
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, schema, row)
+    return stream.getvalue()
+
+
+class _Encoder:
+    def __init__(self, schema: Schema, name: str) -> None:
+        self._schema = schema
+        self._avro = fastavro.parse_schema(row_schema(schema, name))
+
+    def encode(self, batch: Batch, devices: DeviceTable) -> Sequence[bytes]:
+        lists: dict[str, list[Any]] = {}
+        for part, name in enumerate(self._schema.device):
+            lists[name] = Text(batch.device.astype(np.int32), devices.texts(part)).to_list()
+        if self._schema.time is not None:
+            lists[self._schema.time] = batch.ts.tolist()
+        lists |= {name: cells(batch.columns[name], type_) for name, type_ in self._schema.columns.items()}
+        rows = zip(*lists.values(), strict=True)
+        return list(map(_write, repeat(self._avro), map(dict, map(zip, repeat(tuple(lists)), rows))))
+
+
+def _without_times(schema: Any) -> Any:  # JSON
+    """Drop the logical types that fastavro would turn into datetime objects, one a value."""
+    if isinstance(schema, list):
+        return [_without_times(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    is_time = str(schema.get("logicalType", "")).startswith(_RAW_TIMES)
+    return {key: _without_times(value) for key, value in schema.items() if not (is_time and key == "logicalType")}
+
+
+def _fields_at(schema: Any, path: Sequence[str]) -> Mapping[str, Any] | None:  # JSON
+    """Give the fields of the record at a path, through unions with null; None where there is no record."""
+    if isinstance(schema, list):
+        found = [names for names in (_fields_at(branch, path) for branch in schema) if names is not None]
+        return found[0] if found else None
+    if not isinstance(schema, dict):
+        return None
+    if schema.get("type") != "record":
+        return _fields_at(schema["type"], path) if isinstance(schema.get("type"), dict | list) else None
+    fields = {field["name"]: field["type"] for field in schema["fields"]}
+    if not path:
+        return fields
+    return _fields_at(fields[path[0]], path[1:]) if path[0] in fields else None

@@ -1,0 +1,182 @@
+"""What every format is: a decoder of records into columns, and an encoder of columns into record values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from operators.base import Problem, classes_of
+from operators.batch import MISSING_INT, Batch, Column, Schema, Text, Type
+from operators.devices import DeviceTable
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Records of one partition, as they came.
+
+    Attributes:
+        topic: the topic.
+        partition: the partition.
+        values: the bytes of each record, None for a record without a value.
+        keys: the key of each record, None for a record without one.
+        timestamp: int64, the record's own time, us since the epoch; -1 where it has none.
+        offset: int64, strictly increasing.
+    """
+
+    topic: str
+    partition: int
+    values: Sequence[bytes | None]
+    keys: Sequence[bytes | None]
+    timestamp: NDArray[np.int64]
+    offset: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Count the records."""
+        return len(self.values)
+
+
+class Unit(str, Enum):
+    """How a time field is written: a number since the epoch, or text as in ISO 8601 with an offset."""
+
+    S = "s"
+    MS = "ms"
+    US = "us"
+    NS = "ns"
+    ISO = "iso"
+
+
+class FieldPath(NamedTuple):
+    """A field to read: the column it becomes, where it stands in the record, and its type."""
+
+    name: str
+    path: tuple[str, ...]
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a pipeline reads of each record.
+
+    Attributes:
+        fields: the columns.
+        device: the paths of the fields that name the device, or empty where the record's key does.
+        time: the path of the event time, or empty where the record's own time is taken.
+        unit: of the event time.
+        future: how far ahead of the record's own time the event time may be, us.
+    """
+
+    fields: tuple[FieldPath, ...]
+    device: tuple[tuple[str, ...], ...]
+    time: tuple[str, ...]
+    unit: Unit
+    future: int
+
+
+class Dead(NamedTuple):
+    """A record that can't be processed: its place among the records, and why."""
+
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What came out of records: the rows that are good, and the records that aren't.
+
+    Attributes:
+        device: the device id of each row.
+        ts: int64, event time, us since the epoch.
+        offset: int64.
+        columns: name to column.
+        dead: the records left out.
+    """
+
+    device: Sequence[bytes]
+    ts: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    columns: Mapping[str, Column]
+    dead: Sequence[Dead]
+
+
+class Decoder(Protocol):
+    """Turns records into columns."""
+
+    def decode(self, records: Records) -> Decoded:
+        """Decode what can be decoded; never raises for what stands in a record."""
+        ...
+
+
+class Encoder(Protocol):
+    """Turns rows into record values."""
+
+    def encode(self, batch: Batch, devices: DeviceTable) -> Sequence[bytes]:
+        """Encode each row. The batch holds live rows alone."""
+        ...
+
+
+class Format(BaseModel):
+    """A format as it stands in a pipeline: its options, and what it makes of them. Found by its module's name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def problems(self, reading: Reading) -> Sequence[Problem]:
+        """Say what of a reading can't be had from records of this format, as far as that is known before the run."""
+        del reading
+        return ()
+
+    def decoder(self, reading: Reading) -> Decoder:
+        """Make a decoder."""
+        raise NotImplementedError
+
+    def encoder(self, schema: Schema, name: str) -> Encoder:
+        """Make an encoder of rows of this schema; `name` is of the record type, where the format has such."""
+        raise NotImplementedError
+
+    def sample(self, reading: Reading) -> Callable[[Mapping[str, Any]], bytes]:
+        """Make a function that writes a document as a record's value, for the tests of a pipeline."""
+        raise NotImplementedError
+
+
+@cache
+def formats() -> dict[str, type[Format]]:
+    """Find every format by its name in YAML.
+
+    >>> sorted(formats())
+    ['avro', 'json']
+    """
+    return {name: found for (name,), found in classes_of("connectors.codec", Format).items()}
+
+
+def cells(column: Column, type_: Type) -> list[Any]:
+    """Give a column as Python values, None where missing; a time stays a number of us."""
+    if isinstance(column, Text):
+        return column.to_list()
+    if type_ is Type.FLOAT:
+        return [None if value != value else value for value in column.tolist()]  # noqa: PLR0124  # NaN
+    if type_ is Type.BOOL:
+        return list(map((False, True, None).__getitem__, column.tolist()))
+    values: list[Any] = column.tolist()
+    if (column == MISSING_INT).any():
+        values = [None if value == MISSING_INT else value for value in values]
+    return values
+
+
+def iso_cells(ts: NDArray[np.int64]) -> list[str | None]:
+    """Write times (us) as ISO 8601 in UTC, with microseconds where there are any.
+
+    >>> iso_cells(np.array([0, 1_500_000]))
+    ['1970-01-01T00:00:00Z', '1970-01-01T00:00:01.500000Z']
+    """
+    gone = ts == MISSING_INT
+    texts = np.datetime_as_string(np.where(gone, 0, ts).astype("datetime64[us]"), unit="us").tolist()
+    written: list[str | None] = [text.removesuffix(".000000") + "Z" for text in texts]
+    return (
+        [None if miss else text for miss, text in zip(gone.tolist(), written, strict=True)] if gone.any() else written
+    )

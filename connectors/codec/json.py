@@ -1,0 +1,127 @@
+"""JSON (RFC 8259), one object a record, by orjson.
+
+An object that names a key twice is refused: which of the two counts would be a guess.
+
+Example:
+    format: json
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import orjson
+from pydantic import Field
+
+from connectors.codec.base import Decoded, Decoder, Encoder, Format, Reading, Records, cells, iso_cells
+from connectors.codec.documents import Documents, decode_each, document
+from operators.batch import Batch, Column, Schema, Text, Type
+from operators.devices import DeviceTable
+
+
+class TimeText(str, Enum):
+    """How times are written: text as in ISO 8601 (UTC), or a number since the epoch."""
+
+    ISO = "iso"
+    S = "s"
+    MS = "ms"
+    US = "us"
+
+
+class Json(Format):
+    """JSON, one object a record. Missing values, NaN and infinity are written as null."""
+
+    time: TimeText = Field(
+        TimeText.ISO, description="How times are written: iso, or a number of s, ms or us since 1970."
+    )
+
+    def decoder(self, reading: Reading) -> Decoder:
+        """Make a decoder."""
+        return _Decoder(reading)
+
+    def encoder(self, schema: Schema, name: str) -> Encoder:  # noqa: ARG002  # JSON has no record types
+        """Make an encoder."""
+        return _Encoder(schema, self.time)
+
+    def sample(self, reading: Reading) -> Callable[[Mapping[str, Any]], bytes]:  # noqa: ARG002  # any object is JSON
+        """Write documents as JSON."""
+        return lambda row: orjson.dumps(document(row))
+
+
+class _Decoder:
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def decode(self, records: Records) -> Decoded:
+        docs, bad = decode_each(orjson.loads, records.values)
+        for row in _suspects(records.values, docs):
+            if row not in bad:
+                try:
+                    _once(records.values[row])
+                except ValueError as error:
+                    bad[row] = f"can't be decoded: {error}"
+        return Documents(docs, bad).columns(records, self._reading)
+
+
+def _suspects(values: Sequence[bytes | None], docs: Sequence[Any]) -> list[int]:
+    """Give the rows that might name a key twice.
+
+    orjson keeps the last of equal keys and says nothing. What it read, written again, has fewer colons then. Escapes
+    could hide a colon or make one, so a value with a backslash is always a suspect.
+    """
+    raw = [value or b"" for value in values] if None in values else values
+    had = np.fromiter(map(bytes.count, raw, repeat(b":")), np.int64, len(values))  # type: ignore[arg-type]  # no None left
+    has = np.fromiter(map(bytes.count, map(orjson.dumps, docs), repeat(b":")), np.int64, len(values))
+    escapes = np.fromiter(map(bytes.find, raw, repeat(b"\\")), np.int64, len(values))  # type: ignore[arg-type]  # as above
+    return np.flatnonzero((had != has) | (escapes >= 0)).tolist()  # type: ignore[no-any-return]  # numpy's list
+
+
+def _once(value: bytes | None) -> None:
+    """Raise a ValueError if an object in this JSON text names a key twice."""
+    json.loads(value or b"null", object_pairs_hook=_refuse_twice)
+
+
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        message = f"the key {twice!r} stands twice in one object"
+        raise ValueError(message)
+    return found
+
+
+class _Encoder:
+    def __init__(self, schema: Schema, time: TimeText) -> None:
+        self._schema = schema
+        self._time = time
+
+    def encode(self, batch: Batch, devices: DeviceTable) -> Sequence[bytes]:
+        lists: dict[str, list[Any]] = {}
+        for part, name in enumerate(self._schema.device):
+            lists[name] = Text(batch.device.astype(np.int32), devices.texts(part)).to_list()
+        if self._schema.time is not None:
+            lists[self._schema.time] = self._times(batch.ts)
+        for name, type_ in self._schema.columns.items():
+            column = batch.columns[name]
+            lists[name] = self._times(column) if type_ is Type.TIME else cells(column, type_)
+        rows = zip(*lists.values(), strict=True)
+        return list(map(orjson.dumps, map(dict, map(zip, repeat(tuple(lists)), rows))))
+
+    def _times(self, column: Column) -> list[Any]:
+        if isinstance(column, Text):
+            message = "text is no time"
+            raise TypeError(message)
+        if self._time is TimeText.ISO:
+            return iso_cells(column)
+        whole = cells(column, Type.TIME)
+        if self._time is TimeText.US:
+            return whole
+        if self._time is TimeText.MS:
+            return [None if us is None else us // 1_000 for us in whole]
+        return [None if us is None else us / 1_000_000 for us in whole]

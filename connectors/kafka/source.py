@@ -1,0 +1,253 @@
+"""Records out of Kafka: a member of a consumer group that reads batches of one partition each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from connectors.codec.base import Records
+from connectors.kafka.client import KafkaFailure, open_client, settings
+
+log = logging.getLogger("telemill.source")
+
+Shard: TypeAlias = tuple[str, int]
+"""A topic and a partition of it."""
+
+_BATCH = 10_000
+_EOF = KafkaError._PARTITION_EOF  # noqa: SLF001  # how confluent-kafka names librdkafka's own errors
+
+
+class KafkaSource:
+    """Reads the shards that the group gives to this member.
+
+    Attributes:
+        positions: the next offset to read of every shard that is held.
+        at_end: the shards of which everything has been read.
+    """
+
+    def __init__(
+        self,
+        topics: Iterable[str],
+        brokers: str,
+        config: Mapping[str, str],
+        group: str,
+        instance: str,
+        start: str,
+        on_assign: Callable[[Mapping[Shard, int], bool], None],
+        on_revoke: Callable[[Iterable[Shard], bool], None],
+    ) -> None:
+        """Join the group.
+
+        Args:
+            topics: to read.
+            brokers: host:port, separated by commas.
+            config: further settings of librdkafka.
+            group: the consumer group.
+            instance: the member's name in it.
+            start: earliest or latest, where the group has no position.
+            on_assign: called with the shards that came and the position each begins at, and whether any of these is
+                a position that the group had committed.
+            on_revoke: called with the shards that go, before they are gone, and whether they are lost already.
+        """
+        self.positions: dict[Shard, int] = {}
+        self.at_end: set[Shard] = set()
+        self._ends: dict[Shard, int] | None = None
+        self._start = start
+        self._on_assign, self._on_revoke = on_assign, on_revoke
+        self._fatal: KafkaError | None = None
+        own = settings(
+            brokers,
+            {
+                "session.timeout.ms": "6000",
+                # One fetch that brings nothing must not stop the fetcher for a second.
+                "fetch.queue.backoff.ms": "0",
+                **config,
+            },
+            group_id=group,
+            group_instance_id=instance,
+            partition_assignment_strategy="cooperative-sticky",
+            enable_auto_commit=False,
+            enable_auto_offset_store=False,
+            enable_partition_eof=True,
+            auto_offset_reset=start,
+            error_cb=self._on_error,
+            on_commit=self._on_commit,
+        )
+        self._consumer: Any = open_client(Consumer, own)
+        self._topics = list(topics)
+
+    def subscribe(self) -> None:
+        """Ask the group for shards."""
+        self._consumer.subscribe(
+            self._topics,
+            on_assign=lambda _, partitions: self._assigned(partitions),
+            on_revoke=lambda _, partitions: self._revoked(partitions, lost=False),
+            on_lost=lambda _, partitions: self._revoked(partitions, lost=True),
+        )
+
+    def stop_at_end(self) -> None:
+        """Read no further than where the partitions end now."""
+        self._ends = {}
+        known = self._consumer.list_topics(timeout=10).topics
+        for topic in self._topics:
+            for partition in known[topic].partitions:
+                _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+                self._ends[topic, partition] = end
+
+    def finished(self) -> bool:
+        """Say whether every shard held has been read to the end that `stop_at_end` found."""
+        if self._ends is None or not self.positions:
+            return False
+        return all(shard in self.at_end or at >= self._ends.get(shard, 0) for shard, at in self.positions.items())
+
+    def read(self, timeout: float = 0.0) -> list[Records]:
+        """Read what is there, in batches of one shard each; waits at most `timeout` seconds for the first record.
+
+        Raises:
+            KafkaFailure: for an error that librdkafka doesn't get over by itself.
+        """
+        try:
+            messages = self._consumer.consume(_BATCH, timeout)
+        except KafkaException as error:
+            raise KafkaFailure(_line(error.args[0])) from None
+        if self._fatal is not None:
+            raise KafkaFailure(_line(self._fatal))
+        if not messages:
+            return []
+        errors = list(map(Message.error, messages))
+        if any(errors):
+            for message, trouble in zip(messages, errors, strict=True):
+                if trouble is not None:
+                    self._event(message, trouble)
+            messages = [message for message, trouble in zip(messages, errors, strict=True) if trouble is None]
+        batches = [self._cut(batch) for batch in _by_shard(messages)]
+        return [batch for batch in batches if len(batch)]
+
+    def commit(self, positions: Mapping[Shard, int], *, wait: bool) -> None:
+        """Commit positions: the next offset to process of each shard.
+
+        Raises:
+            KafkaFailure: if the group refuses them for good.
+        """
+        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in positions.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=not wait)
+        except KafkaException as error:
+            self._on_commit(error.args[0], offsets)
+
+    def close(self) -> None:
+        """Leave Kafka. A member with a name stays in the group until its session ends, so it can come back."""
+        self._consumer.close()
+
+    def _assigned(self, partitions: list[TopicPartition]) -> None:
+        committed = self._consumer.committed(partitions, timeout=30) if partitions else []
+        resumed = any(found.offset >= 0 for found in committed)
+        starts: dict[Shard, int] = {}
+        for found in committed:
+            starts[found.topic, found.partition] = found.offset if found.offset >= 0 else self._first(found)
+        self._consumer.incremental_assign([TopicPartition(topic, part, at) for (topic, part), at in starts.items()])
+        self.positions |= starts
+        self._on_assign(starts, resumed)
+
+    def _first(self, partition: TopicPartition) -> int:
+        low, high = self._consumer.get_watermark_offsets(partition, timeout=30)
+        return int(low if self._start == "earliest" else high)
+
+    def _revoked(self, partitions: list[TopicPartition], *, lost: bool) -> None:
+        shards = [(partition.topic, partition.partition) for partition in partitions]
+        self._on_revoke(shards, lost)
+        for shard in shards:
+            self.positions.pop(shard, None)
+            self.at_end.discard(shard)
+
+    def _event(self, message: Message, error: KafkaError) -> None:
+        if error.code() == _EOF:
+            shard = (str(message.topic()), int(message.partition() or 0))
+            if shard in self.positions:
+                self.at_end.add(shard)
+                self.positions[shard] = max(self.positions[shard], int(message.offset() or 0))
+            return
+        if error.retriable():
+            log.warning("%s", _line(error))
+            return
+        raise KafkaFailure(_line(error))
+
+    def _cut(self, batch: Records) -> Records:
+        """Move the shard's position on, and leave out what lies behind its end."""
+        shard = (batch.topic, batch.partition)
+        self.at_end.discard(shard)
+        if self._ends is not None:
+            rows = int(np.searchsorted(batch.offset, self._ends.get(shard, 0)))
+            if rows < len(batch):
+                self.at_end.add(shard)
+                self._consumer.pause([TopicPartition(*shard)])
+                batch = Records(
+                    batch.topic,
+                    batch.partition,
+                    batch.values[:rows],
+                    batch.keys[:rows],
+                    batch.timestamp[:rows],
+                    batch.offset[:rows],
+                )
+        if len(batch):
+            self.positions[shard] = int(batch.offset[-1]) + 1
+        return batch
+
+    def _on_error(self, error: KafkaError) -> None:
+        """Keep a fatal error for the next read; librdkafka gets over the others by itself and only tells."""
+        if error.fatal() or error.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001  # as above
+            self._fatal = error
+        else:
+            log.warning("%s; going on", _line(error))
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        del partitions
+        if error is None or error.code() == KafkaError._NO_OFFSET:  # noqa: SLF001  # as above
+            return
+        if error.fatal():
+            self._fatal = error
+        else:
+            log.warning("positions weren't committed: %s; the next commit carries them", _line(error))
+
+
+def _by_shard(messages: list[Message]) -> list[Records]:
+    """Sort messages into batches of one shard each; the order within a shard stays."""
+    rows = len(messages)
+    if not rows:
+        return []
+    partition = np.fromiter(map(Message.partition, messages), np.int64, rows)
+    topics = [str(topic) for topic in map(Message.topic, messages)]
+    names = sorted(set(topics))
+    code = partition
+    if len(names) > 1:
+        index = {name: at for at, name in enumerate(names)}
+        code = partition + np.fromiter(map(index.__getitem__, topics), np.int64, rows) * (int(partition.max()) + 1)
+    order = np.argsort(code, kind="stable")
+    cuts = np.flatnonzero(np.diff(code[order])) + 1
+    return [_records(list(map(messages.__getitem__, part.tolist()))) for part in np.split(order, cuts)]
+
+
+def _records(messages: list[Message]) -> Records:
+    rows = len(messages)
+    kinds, times = zip(*map(Message.timestamp, messages), strict=True)
+    ms = np.array(times, np.int64)
+    stamped = np.array(kinds) != TIMESTAMP_NOT_AVAILABLE
+    return Records(
+        str(messages[0].topic()),
+        int(messages[0].partition() or 0),
+        list(map(Message.value, messages)),
+        list(map(Message.key, messages)),
+        np.where(stamped & (ms >= 0), ms * 1_000, -1),
+        np.fromiter(map(Message.offset, messages), np.int64, rows),
+    )
+
+
+def _line(error: KafkaError) -> str:
+    text = " ".join(error.str().split())
+    if error.code() == KafkaError.FENCED_INSTANCE_ID:
+        return f"{text}: another worker has this worker's name in the group; give each its own with --instance"
+    return text

@@ -1,0 +1,158 @@
+"""A shift of level: the recent mean of a value has left its long-run mean, by more than the device's own history allows.
+
+Each row compares two exponentially weighted means of the device's values, a fast and a slow one, in units of the
+device's usual deviation from the slow one. How odd a difference is, the device's own history says: a decayed histogram
+of its earlier differences gives the share of rows that differed at least as much, and `score` is minus the decimal
+logarithm of that share. Beyond the largest differences on record the share is extrapolated as a power law. So one
+threshold fits every device, and a device that wanders always is allowed to wander.
+
+Up to `warmup` values of a device `score` is 0. A missing value scores 0 and changes nothing. Rows count, not time:
+irregular sampling is taken as it comes.
+
+Take `range` instead where fixed limits are known.
+
+References:
+    The means: S. W. Roberts, "Control chart tests based on geometric moving averages", Technometrics 1(3), 1959.
+    The tail: B. M. Hill, "A simple general approach to inference about the tail of a distribution", Annals of
+    Statistics 3(5), 1975, here with two points of a histogram in place of order statistics.
+
+Example:
+    steps:
+      - detect: {level_shift: {field: humidity}}
+      - alert: {raise: score > 3, clear: score < 1}
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from pydantic import Field
+
+from operators.base import Inputs, Outputs, Snapshot
+from operators.batch import Batch
+from operators.detect.base import HIGH, LOW, NO_SIDE, Detector, numbers
+
+BINS = 96
+PER_OCTAVE = 4
+LOWEST = -12.0
+"""log2 of the lower edge of the first bin; the last bin ends at 2**12 usual deviations."""
+ENOUGH = 5.0
+"""Rows that a tail must hold to be believed; beyond, it is extrapolated."""
+
+
+class LevelShift(Detector):
+    """Score how far the recent mean has left the long-run mean, by the device's own history.
+
+    `expected` is the long-run mean before this row; `side` says where the recent mean is.
+    """
+
+    fast: float = Field(6, gt=0, description="Half-life of the recent mean, in values.")
+    slow: float = Field(400, gt=0, description="Half-life of the long-run mean and of the usual deviation, in values.")
+    history: float = Field(5000, gt=0, description="Half-life of the record of differences, in values.")
+    warmup: int = Field(400, ge=20, description="Values of a device before it is scored.")
+
+    def build(self, inputs: Inputs, resume: Snapshot | None = None) -> _State:  # noqa: ARG002  # rows say it all
+        """Make a state that knows no device, or go on from a snapshot."""
+        return _State(self, resume)
+
+
+class _State:
+    def __init__(self, spec: LevelShift, resume: Snapshot | None) -> None:
+        self._spec = spec
+        resume = resume or {"levels": np.empty((0, 5)), "record": np.empty((0, BINS), np.float32)}
+        self._levels = resume["levels"].copy()
+        """By slot: number of values, fast mean, slow mean, usual deviation, weight of the record."""
+        self._record = resume["record"].copy()
+        """By slot: the histogram of differences, in quarters of an octave."""
+        half = np.log(0.5)
+        self._rates = np.array(
+            [-np.expm1(half / spec.fast), -np.expm1(half / spec.slow), np.exp(-half / spec.history), spec.warmup]
+        )
+
+    def on_batch(self, batch: Batch) -> Outputs:
+        self._grow(int(batch.device.max(initial=0)) + 1)
+        values = numbers(batch, self._spec.field)
+        score = np.zeros(len(batch))
+        expected = np.full(len(batch), np.nan)
+        side = np.full(len(batch), NO_SIDE, np.int32)
+        _score(batch.device, values, self._rates, self._levels, self._record, score, expected, side)
+        return Outputs(batch.adding(self._spec.columns(score, expected, side)))
+
+    def snapshot(self) -> Snapshot:
+        return {"levels": self._levels.copy(), "record": self._record.copy()}
+
+    def _grow(self, devices: int) -> None:
+        known = len(self._levels)
+        if devices > known:
+            more = max(devices, 2 * known) - known
+            self._levels = np.concatenate([self._levels, np.zeros((more, 5))])
+            self._record = np.concatenate([self._record, np.zeros((more, BINS), np.float32)])
+
+
+@njit(cache=True, nogil=True)
+def _surprise(record, weight, position):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Give -log10 of the share of the record that lies at `position` (in bins) or beyond."""
+    bin_ = min(max(int(position), 0), BINS - 1)
+    tail = at = 0.0
+    near = further = -1
+    near_tail = further_tail = 0.0
+    for k in range(BINS - 1, -1, -1):
+        tail += record[k]
+        if k == bin_:
+            at = tail - record[k] / 2
+        if near < 0 and tail >= ENOUGH:
+            near, near_tail = k, tail
+        if further < 0 and tail >= 10 * ENOUGH:
+            further, further_tail = k, tail
+        if k <= bin_ and further >= 0:
+            break
+    if bin_ <= near or near < 0:
+        return -math.log10((at + 0.5) / (weight + 1))
+    slope = 0.0
+    if further >= 0:
+        # A power law through the two points; the bounds keep one crowded bin from making it flat or upright.
+        slope = min(max(math.log10(further_tail / near_tail) / max(near - further, 1), 0.02), 1.0)
+    return -math.log10(near_tail / weight) + slope * max(position - near - 0.5, 0.0)
+
+
+@njit(cache=True, nogil=True)
+def _score(device, values, rates, levels, record, score, expected, side):  # type: ignore[no-untyped-def]  # compiled
+    """Score every row against its device's record, then put it on the record."""
+    fast_rate, slow_rate, keep, warmup = rates
+    for row in range(len(values)):
+        value = values[row]
+        if not math.isfinite(value):
+            continue
+        slot = device[row]
+        n, fast, slow, deviation, weight = levels[slot]
+        if n == 0:
+            fast = slow = value
+        n += 1
+        # Plain means until there are enough values for the exponential ones.
+        slow_share = max(slow_rate, 1 / n)
+        fast += max(fast_rate, 1 / n) * (value - fast)
+        difference = fast - slow
+        usual = max(deviation, 1e-9 * abs(slow))
+        position = 0.0
+        if difference != 0:
+            position = float(BINS)
+            if usual > 0:
+                position = min(max((math.log2(abs(difference) / usual) - LOWEST) * PER_OCTAVE, 0.0), float(BINS))
+        if n > warmup:
+            score[row] = max(_surprise(record[slot], weight, position), 0.0)
+            expected[row] = slow
+            side[row] = HIGH if difference > 0 else (LOW if difference < 0 else NO_SIDE)
+        record[slot, min(int(position), BINS - 1)] += 1
+        weight += 1
+        if n % 64 == 0:
+            record[slot] *= keep**64
+            weight *= keep**64
+        # An anomaly must not make the deviation so large that the next one hides behind it.
+        off = abs(value - slow)
+        if n > 20:
+            off = min(off, 8 * max(deviation, 1e-9 * abs(slow)))
+        deviation += slow_share * (off - deviation)
+        slow += slow_share * (value - slow)
+        levels[slot] = (n, fast, slow, deviation, weight)

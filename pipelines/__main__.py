@@ -1,0 +1,243 @@
+"""The command line, `telemill`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from pipelines.plan import Pipeline
+    from pipelines.runtime import Run
+
+app = typer.Typer(
+    name="telemill",
+    help="Device telemetry in Kafka to clean data, windowed statistics and alerts in Kafka, from a YAML file.",
+    epilog="Begin with `telemill demo`: it needs no Kafka. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+log = logging.getLogger("telemill")
+
+File = Annotated[Path, typer.Argument(metavar="PIPELINE", help="The pipeline's YAML file.", show_default=False)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Tell only what goes wrong.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Tell more: what librdkafka says, and every dead letter.")
+]
+
+
+@app.command()
+def run(
+    pipeline: File,
+    until_end: Annotated[
+        bool, typer.Option("--until-end", help="Stop where the topics end now, instead of waiting for more.")
+    ] = False,
+    close_windows: Annotated[
+        bool, typer.Option("--close-windows", help="With --until-end: give out what windows still hold at the end.")
+    ] = False,
+    instance: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            envvar="TELEMILL_INSTANCE",
+            help="This worker's name in the consumer group; it must differ from every other worker's. "
+            "Left out, it is made from the group, the host and the first free number on it.",
+        ),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run a pipeline until it is stopped.
+
+    Reads the source topics as a member of the pipeline's consumer group, and writes to the topics of its sinks. Start it
+    once more, on this host or another, and the two share the partitions. SIGTERM or Ctrl-C ends it in good order: what
+    was read is delivered and committed.
+
+    The same as a Bytewax dataflow: `python -m bytewax.run "pipelines:flow('PIPELINE')"`
+    """
+    _logging(quiet=quiet, verbose=verbose)
+    if close_windows and not until_end:
+        _usage("--close-windows goes with --until-end: only a run that ends has windows left to close")
+    spec = _read(pipeline)
+    from connectors.kafka.client import KafkaFailure
+    from pipelines import runtime
+
+    try:
+        handle = runtime.run(spec, runtime.Options(until_end, close_windows, instance))
+    except KafkaFailure as error:
+        _fail(str(error))
+    if not quiet:
+        err.print(_summary(handle))
+    if handle.failure is not None:
+        log.debug("what ended the run", exc_info=handle.failure)
+        _fail(str(handle.failure) or type(handle.failure).__name__)
+
+
+@app.command()
+def check(pipeline: File) -> None:
+    """Check a pipeline without running it.
+
+    Every mistake is told at once, with its line, what was expected, what was given, and a likely fix. Kafka isn't asked.
+    """
+    spec = _read(pipeline)
+    out.print(f"{pipeline}: fine. {len(spec.steps)} steps, {len(spec.sinks)} sinks, {len(spec.tests)} tests")
+
+
+@app.command()
+def explain(
+    pipeline: File,
+    as_json: Annotated[bool, typer.Option("--json", help="Give it as JSON, Avro schemas included.")] = False,
+) -> None:
+    """Show what a pipeline does: its graph, with the columns and types behind every step."""
+    spec = _read(pipeline)
+    from pipelines import explain as explaining
+
+    if as_json:
+        sys.stdout.write(json.dumps(explaining.as_json(spec), indent=2) + "\n")
+    else:
+        out.print(explaining.tree(spec))
+
+
+@app.command()
+def test(pipeline: File) -> None:
+    """Run the tests that stand under `tests` in a pipeline.
+
+    Each puts rows in and compares what comes out of one stream; no Kafka is needed.
+    """
+    spec = _read(pipeline)
+    from pipelines.testing import run_tests
+
+    if not spec.tests:
+        _fail(f"{pipeline} has no tests: add some under `tests`, each with name, at, input and expect")
+    results = run_tests(spec)
+    for result in results:
+        ok = not result.differences
+        out.print(
+            f"[green]ok[/]     {result.test.name}" if ok else f"[bold red]failed[/] {result.test.name}", highlight=False
+        )
+        if not ok:
+            out.print(f"       {pipeline}:{result.test.line}, at {result.test.at}", highlight=False)
+        for line in result.differences:
+            style = "red" if line.startswith("  -") else "green" if line.startswith("  +") else ""
+            out.print(f"       {line}", style=style, markup=False, highlight=False, soft_wrap=True)
+    failed = sum(bool(result.differences) for result in results)
+    out.print(f"{len(results) - failed} passed, {failed} failed", highlight=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the picture.")] = Path(
+        "telemill-demo.png"
+    ),
+    verbose: Verbose = False,
+) -> None:
+    """See it work: real sensor data through the example pipeline, with a Kafka inside this process.
+
+    Takes some ten seconds and needs nothing. Shows the alerts as they are raised, and holds them against the labelled
+    anomalies in a table and a picture.
+    """
+    _logging(quiet=not verbose, verbose=verbose)
+    from connectors.kafka.client import KafkaFailure
+    from pipelines import demo as showing
+
+    try:
+        showing.demo(output, out)
+    except (KafkaFailure, RuntimeError) as error:
+        _fail(str(error))
+    command, example = _command(), os.path.relpath(showing.PIPELINE)
+    out.print(f"\nThe picture is in [bold]{output}[/]. Try next:")
+    out.print(
+        f"  {command} explain {example}", "  # what the pipeline does, step by step", highlight=False, soft_wrap=True
+    )
+    out.print(f"  {command} test {example}", "  # the tests that stand in it", highlight=False, soft_wrap=True)
+    out.print(
+        f"  {command} run {example}",
+        "  # the same on a Kafka of your own, at localhost:9092",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _read(file: Path) -> Pipeline:
+    from pipelines import config
+    from pipelines.located import ConfigError
+
+    try:
+        return config.read(file)
+    except ConfigError as error:
+        err.print(str(error), markup=False)
+        raise typer.Exit(2) from None
+
+
+def _summary(handle: Run) -> Table:
+    counts, seconds = handle.total(), handle.seconds()
+    table = Table(
+        title=f"{handle.pipeline.name}: {seconds:,.1f} s from the first record to the last",
+        title_justify="left",
+        show_header=False,
+    )
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("records in", f"{counts.records:,}")
+    for sink in handle.pipeline.sinks:
+        rows = counts.dead if sink.stream == "dead" else counts.rows[sink.stream]
+        table.add_row(f"{sink.stream} → {sink.topic}", f"{rows:,}")
+    table.add_row("late", f"{sum(rows for stream, rows in counts.rows.items() if stream.endswith('.late')):,}")
+    table.add_row("dead", f"{counts.dead:,}")
+    if handle.delivery_errors:
+        table.add_row("not delivered", f"{handle.delivery_errors:,}")
+    table.add_row("events/s", f"{counts.records / max(seconds, 1e-9):,.0f}")
+    return table
+
+
+def _logging(*, quiet: bool, verbose: bool) -> None:
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    if err.is_terminal:
+        handler: logging.Handler = RichHandler(console=err, show_path=False, rich_tracebacks=False)
+        handler.setFormatter(logging.Formatter("%(message)s", "%X"))
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger("telemill").setLevel(level)
+    logging.getLogger().addHandler(handler)
+
+
+def _command() -> str:
+    """Give the command as this user would type it."""
+    path = Path(sys.argv[0])
+    if path.name != "telemill":
+        return f"{Path(sys.executable).name} -m pipelines"
+    near = os.path.relpath(path)
+    return near if os.sep in sys.argv[0] and not near.startswith("..") else "telemill"
+
+
+def _usage(message: str) -> NoReturn:
+    raise typer.BadParameter(message)
+
+
+def _fail(message: str) -> NoReturn:
+    err.print(f"telemill: {message}", markup=False)
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="telemill")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,329 @@
+"""From a pipeline file to what the engine runs: the specs, checked against each other before anything starts.
+
+Every mistake is reported at once, with its line, what was expected, what was given, and a likely fix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
+
+from connectors.codec.base import FieldPath, Format, Reading, Unit, formats
+from operators.base import unfit
+from operators.batch import Schema, Type
+from operators.duration import UNITS, Duration, PositiveDuration
+from pipelines.located import At, Located, load
+from pipelines.plan import DEAD, Kafka, Pipeline, Sink, Source, Step, Test, streams_of
+from pipelines.steps import read_steps
+from pipelines.validate import did_you_mean, refuse_problems, validate
+
+_OURS = {
+    "bootstrap.servers": "brokers",
+    "group.id": "group",
+    "auto.offset.reset": "start",
+    "group.instance.id": "the --instance option",
+    **dict.fromkeys(
+        ["enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof", "partition.assignment.strategy"],
+        "how telemill keeps positions, which isn't an option",
+    ),
+    **dict.fromkeys(["enable.idempotence", "acks", "transactional.id"], "`delivery`"),
+}
+"""Settings of librdkafka that telemill makes itself, and what stands for them."""
+
+
+def _pattern(pattern: str, expected: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise unfit(expected)
+        return value
+
+    return AfterValidator(check)
+
+
+Name = Annotated[
+    StrictStr, _pattern(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and _ that doesn't begin with a digit")
+]
+Topic = Annotated[
+    StrictStr, _pattern(r"[A-Za-z0-9._-]{1,249}", "the name of a topic: letters, digits, `.`, `_` and `-`")
+]
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _own_settings(config: object) -> object:
+    if isinstance(config, dict):
+        for key in config:
+            if key in _OURS:
+                expected = "settings of librdkafka that telemill doesn't make itself"
+                raise unfit(expected, fix=f"use {_OURS[key]}", at=key)
+        return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in config.items()}
+    return config
+
+
+Settings = Annotated[dict[str, str], BeforeValidator(_own_settings)]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Start(str, Enum):
+    """Where a group without positions begins."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+
+
+class KafkaSourceSpec(_Spec):
+    """The topics to read."""
+
+    topics: Annotated[list[Topic], BeforeValidator(_as_list)] = Field(
+        min_length=1, description="topic or topics to read"
+    )
+    brokers: StrictStr = Field("localhost:9092", description="host:port of one or more brokers, separated by commas")
+    group: StrictStr | None = Field(None, description="consumer group; the pipeline's name if left out")
+    start: Start = Field(Start.EARLIEST, description="where to begin where the group has no position: earliest, latest")
+    config: Settings = Field({}, description="further settings of librdkafka, such as security.protocol")
+
+
+def _as_device(value: object) -> object:
+    if isinstance(value, str):
+        return {"fields": [value]}
+    return {"fields": value} if isinstance(value, list) else value
+
+
+class DeviceSpec(_Spec):
+    """What names a device: a field, several fields, or the record's key."""
+
+    fields: list[StrictStr] = Field([], description="the field, or the fields together, that name a device")
+    key: Name | None = Field(None, description="take the record's key; the name that it gets in rows")
+
+
+class TimeSpec(_Spec):
+    """Event time."""
+
+    field: StrictStr | None = Field(None, description="the field with the event time; left out, the record's own time")
+    unit: Unit | None = Field(None, description="how the field is written: s, ms, us, ns or iso")
+    name: Name | None = Field(None, description="the column's name; the field's if left out")
+    lateness: Duration = Field(0, description="how far behind its newest reading a device's readings may come")
+    idle: PositiveDuration = Field(5 * UNITS["m"], description="how long a device may be silent before it is moved on")
+    future: PositiveDuration = Field(10 * UNITS["m"], description="how far ahead of the record's own time it may be")
+
+
+def _as_field(value: object) -> object:
+    return {"type": value} if isinstance(value, str) else value
+
+
+class FieldSpec(_Spec):
+    """A field to read."""
+
+    type: Literal["float", "int", "bool", "text"] = Field(description="float, int, bool or text")
+    path: StrictStr | None = Field(None, description="where it stands in the record, such as data.temp")
+
+
+class SourceSpec(_Spec):
+    """Where records come from, and what is read of each."""
+
+    kafka: KafkaSourceSpec = Field(description="the topics to read")
+    format: Any = Field("json", description="json or avro")
+    device: Annotated[DeviceSpec, BeforeValidator(_as_device)] = Field(
+        description="the field or fields that name a device"
+    )
+    time: TimeSpec = Field(description="the event time")
+    fields: dict[Name, Annotated[FieldSpec, BeforeValidator(_as_field)]] = Field(
+        min_length=1, description="the columns to read: name to type"
+    )
+
+
+class KafkaSinkSpec(_Spec):
+    """The topic to write."""
+
+    topic: Topic = Field(description="topic to write to")
+    brokers: StrictStr | None = Field(None, description="the source's brokers if left out")
+    config: Settings | None = Field(None, description="the source's settings if left out")
+
+
+class SinkSpec(_Spec):
+    """Where a stream goes."""
+
+    from_: StrictStr = Field(alias="from", description="the stream: a step's id, `ID.late`, `source` or `dead`")
+    kafka: KafkaSinkSpec = Field(description="the topic to write to")
+    format: Any = Field("json", description="json or avro")
+
+
+class TestSpec(_Spec):
+    """Rows in, and the rows that a stream should give for them."""
+
+    name: StrictStr = Field(description="what the test shows")
+    at: StrictStr = Field(description="the stream to look at")
+    input: list[dict[str, Any]] = Field(description="records, in order")
+    expect: list[dict[str, Any]] = Field(description="rows, in order, each with the columns to compare")
+    close_windows: StrictBool = Field(default=False, description="close what is open behind the last record")
+
+
+class PipelineSpec(_Spec):
+    """The whole file."""
+
+    name: Annotated[StrictStr, _pattern(r"[A-Za-z0-9._-]+", "a name of letters, digits, `.`, `_` and `-`")] = Field(
+        description="the pipeline's name; also its consumer group"
+    )
+    source: SourceSpec = Field(description="where records come from")
+    steps: Any = Field(None, description="what happens to them")
+    sinks: list[SinkSpec] = Field(min_length=1, description="where rows go")
+    tests: list[TestSpec] = Field([], description="examples that `telemill test` runs")
+    delivery: Literal["at_least_once"] = Field("at_least_once", description="at_least_once")
+    commit: PositiveDuration = Field(100 * UNITS["ms"], description="how often positions are committed")
+    anchors: Any = Field(None, description="a place for YAML anchors; not read")
+
+
+def read(file: Path, environ: Mapping[str, str] | None = None) -> Pipeline:
+    """Read and check a pipeline.
+
+    Args:
+        file: the YAML file.
+        environ: the environment for `${VAR}`; the process's own if left out.
+
+    Raises:
+        ConfigError: with every mistake in it.
+    """
+    located = load(file, environ)
+    if not isinstance(located.data, dict):
+        located.refuse((), "a mapping with name, source, steps and sinks", located.shown((), located.data))
+        located.check()
+    source_spec = _part(located, "source", SourceSpec)
+    source = None if source_spec is None else _source(located, source_spec)
+    steps = read_steps(located, located.data.get("steps"), source.schema if source else None)
+    spec = validate(located, PipelineSpec, located.data, ())
+    located.mistakes = list(dict.fromkeys(located.mistakes))
+    complete = source is not None and len(steps) == len(located.data.get("steps") or [])
+    if spec is None or source is None:
+        located.check()
+        raise AssertionError
+    streams: dict[str, Schema | None] = {**streams_of(source.schema, steps), DEAD: None}
+    sinks = _sinks(located, spec.sinks, source, streams, complete=complete)
+    tests = _tests(located, spec.tests, streams, complete=complete)
+    if complete:
+        _refuse_unread(located, steps, sinks)
+    located.check()
+    source = replace(source, group=source.group or spec.name)
+    return Pipeline(str(file), spec.name, source, steps, sinks, tests, spec.commit)
+
+
+def _part(located: Located, key: str, model: type[SourceSpec]) -> SourceSpec | None:
+    """Read a part on its own, so that mistakes elsewhere don't hide those in the steps."""
+    if key not in located.data:
+        return None
+    before = len(located.mistakes)
+    found = validate(located, model, located.data[key], (key,))
+    del located.mistakes[before:]  # the whole file is validated after it, which tells them once
+    return found
+
+
+def _source(located: Located, spec: SourceSpec) -> Source | None:
+    at: At = ("source",)
+    before = len(located.mistakes)
+    device = tuple(tuple(path.split(".")) for path in spec.device.fields)
+    names = (spec.device.key,) if spec.device.key else tuple(path[-1] for path in device)
+    if bool(spec.device.fields) == bool(spec.device.key):
+        expected = "a field, a list of fields, or `{key: NAME}` for the record's key"
+        located.refuse((*at, "device"), expected, located.shown((*at, "device"), located.data["source"].get("device")))
+    if spec.time.field and spec.time.unit is None:
+        fix = "add `unit: ms`, or what the field is written in"
+        located.refuse((*at, "time"), "a `unit`: s, ms, us, ns or iso", "none", fix)
+    if spec.time.unit and not spec.time.field:
+        located.refuse(
+            (*at, "time", "unit"), "a `field` that the unit is of", "none", "leave `unit` out for the record's own time"
+        )
+    if spec.time.idle < spec.time.lateness:
+        expected = f"at least the lateness ({located.data['source']['time'].get('lateness')})"
+        located.refuse((*at, "time", "idle"), expected, located.shown((*at, "time", "idle"), "5m, the default"))
+    time_path = tuple(spec.time.field.split(".")) if spec.time.field else ()
+    time = spec.time.name or (time_path[-1] if time_path else "ts")
+    for name in spec.fields:
+        if name in {*names, time}:
+            given = f"`{name}`, which is the {'device' if name in names else 'event time'}"
+            located.refuse((*at, "fields", name), "columns besides the device and the time", given, "leave it out here")
+    if time in names or len(set(names)) < len(names):
+        located.refuse(
+            (*at, "device"), "different names for device and time", ", ".join(f"`{n}`" for n in (*names, time))
+        )
+    fields = tuple(
+        FieldPath(name, tuple((field.path or name).split(".")), Type(field.type)) for name, field in spec.fields.items()
+    )
+    reading = Reading(fields, device, time_path, spec.time.unit or Unit.US, spec.time.future)
+    format_ = _format(located, spec.format, (*at, "format"))
+    if format_ is not None:
+        refuse_problems(located, format_.problems(reading), lambda inner: (*at, *inner))
+    if format_ is None or len(located.mistakes) > before:
+        return None
+    schema = Schema({field.name: field.type for field in fields}, names, time)
+    kafka = Kafka(spec.kafka.brokers, spec.kafka.config)
+    start, group = spec.kafka.start.value, spec.kafka.group or ""
+    return Source(
+        tuple(spec.kafka.topics), group, start, kafka, format_, reading, schema, spec.time.lateness, spec.time.idle
+    )
+
+
+def _format(located: Located, value: object, at: At) -> Format | None:
+    """Read `json`, `avro`, or one of them with options."""
+    known = formats()
+    options: Any = {}
+    name = value if isinstance(value, str) else None
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, options),) = value.items()
+    if name not in known:
+        fix = did_you_mean(str(name), known)
+        located.refuse(at, f"one of {', '.join(known)}, or one with options", located.shown(at, value), fix)
+        return None
+    return validate(located, known[name], options or {}, (*at, name))
+
+
+def _sinks(
+    located: Located, specs: list[SinkSpec], source: Source, streams: Mapping[str, Schema | None], *, complete: bool
+) -> tuple[Sink, ...]:
+    sinks = []
+    for index, spec in enumerate(specs):
+        at: At = ("sinks", index)
+        if spec.from_ not in streams and complete:
+            fix = did_you_mean(spec.from_, streams)
+            located.refuse((*at, "from"), f"a stream: {', '.join(streams)}", f"`{spec.from_}`", fix)
+        format_ = _format(located, spec.format, (*at, "format"))
+        if spec.kafka.topic in source.topics:
+            fix = "write to another topic, or the pipeline reads what it wrote"
+            located.refuse((*at, "kafka", "topic"), "a topic that isn't read", f"`{spec.kafka.topic}`", fix)
+        brokers = source.kafka.brokers if spec.kafka.brokers is None else spec.kafka.brokers
+        config = source.kafka.config if spec.kafka.config is None else spec.kafka.config
+        if format_ is not None:
+            schema = streams.get(spec.from_)
+            sinks.append(Sink(spec.from_, spec.kafka.topic, Kafka(brokers, config), format_, schema))
+    return tuple(sinks)
+
+
+def _tests(
+    located: Located, specs: list[TestSpec], streams: Mapping[str, Schema | None], *, complete: bool
+) -> tuple[Test, ...]:
+    tests = []
+    for index, spec in enumerate(specs):
+        at: At = ("tests", index)
+        if spec.at not in streams and complete:
+            fix = did_you_mean(spec.at, streams)
+            located.refuse((*at, "at"), f"a stream: {', '.join(streams)}", f"`{spec.at}`", fix)
+        tests.append(Test(spec.name, spec.at, spec.input, spec.expect, spec.close_windows, located.line(at)))
+    return tuple(tests)
+
+
+def _refuse_unread(located: Located, steps: tuple[Step, ...], sinks: tuple[Sink, ...]) -> None:
+    """Refuse a step whose rows go nowhere: it would be work for nothing, and most likely a slip."""
+    read_ = {step.source for step in steps} | {sink.stream for sink in sinks}
+    for index, step in enumerate(steps):
+        if step.id not in read_:
+            fix = f"add a sink with `from: {step.id}`, or take the step out"
+            located.refuse(("steps", index), "a step whose output is read", f"`{step.id}`, which nobody reads", fix)

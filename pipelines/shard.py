@@ -1,0 +1,151 @@
+"""A shard: one partition of the source, with the state that every step keeps for its devices.
+
+Knows neither Bytewax nor Kafka: a test, `telemill test` and a run on Kafka go through the same `process`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from connectors.codec.base import Decoder, Records
+from operators.base import Inputs, Reject, State
+from operators.batch import Batch
+from operators.clock import Clock
+from operators.devices import DeviceTable
+from pipelines.plan import DEAD, SOURCE, Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A record that couldn't be processed, as it came, and why."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What a shard made of some records.
+
+    Attributes:
+        records: how many records there were.
+        rows: the live rows of the streams that are watched, by stream; none is empty.
+        letters: the dead letters, in order of offset.
+        devices: names the devices of the rows.
+    """
+
+    records: int
+    rows: Mapping[str, Batch]
+    letters: Sequence[Letter]
+    devices: DeviceTable
+
+
+@dataclass(slots=True)
+class Counts:
+    """What went through a shard so far.
+
+    Attributes:
+        records: records taken in.
+        rows: rows put out, by stream; late ones under `ID.late`.
+        dead: records that couldn't be processed.
+    """
+
+    records: int = 0
+    rows: Counter[str] = field(default_factory=Counter)
+    dead: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Add another shard's counts."""
+        self.records += other.records
+        self.rows += other.rows
+        self.dead += other.dead
+
+
+class Shard:
+    """The state of one partition: its device table, its clock, and a state for every step.
+
+    Attributes:
+        position: the offset of the next record to process.
+        counts: what went through so far.
+        stateful: the steps that keep something between batches.
+    """
+
+    def __init__(self, pipeline: Pipeline, decoder: Decoder, watch: Sequence[str], position: int = 0) -> None:
+        """Make an empty shard.
+
+        Args:
+            pipeline: what to run.
+            decoder: of the source's format.
+            watch: the streams whose rows `process` gives.
+            position: the offset to begin at.
+        """
+        source = pipeline.source
+        self.position = position
+        self.counts = Counts()
+        self._decoder = decoder
+        self._watch = [stream for stream in dict.fromkeys(watch) if stream != DEAD]
+        self._types = dict(source.schema.columns)
+        self._devices = DeviceTable(source.schema.device)
+        self._clock = Clock(source.lateness, source.idle, sum(step.spec.reach() for step in pipeline.steps))
+        streams = pipeline.streams()
+        self._steps: list[tuple[str, str, State]] = []
+        for step in pipeline.steps:
+            inputs = Inputs(streams[step.source], self._devices, pipeline.name, step.id)
+            self._steps.append((step.id, step.source, step.spec.build(inputs)))
+        self.stateful = tuple(name for name, _, state in self._steps if state.snapshot())
+
+    def process(self, records: Records) -> Product:
+        """Take in records of this partition, in order of offset."""
+        decoded = self._decoder.decode(records)
+        device = self._devices.slots(decoded.device)
+        batch = self._clock.on_rows(device, decoded.ts, decoded.offset, decoded.columns, self._types)
+        rows, rejects = self._run(batch)
+        letters = [(dead.row, dead.reason) for dead in decoded.dead]
+        letters += [(int(np.searchsorted(records.offset, reject.offset)), reject.reason) for reject in rejects]
+        self.position = int(records.offset[-1]) + 1
+        return self._product(len(records), rows, [_letter(records, row, reason) for row, reason in sorted(letters)])
+
+    def on_idle(self, elapsed: int) -> Product:
+        """Say that no record has come for `elapsed` us of wall time, though there was none left to read."""
+        return self._punctuate(self._clock.on_idle(elapsed, self.position - 1, self._types))
+
+    def close(self) -> Product:
+        """Close all windows that are open. For the end of a finite run."""
+        return self._punctuate(self._clock.close(self.position - 1, self._types))
+
+    def _punctuate(self, batch: Batch) -> Product:
+        rows, _ = self._run(batch)  # a punctuation carries no data that could be rejected
+        return self._product(0, rows, [])
+
+    def _run(self, batch: Batch) -> tuple[dict[str, Batch], list[Reject]]:
+        """Put a batch through every step."""
+        streams = {SOURCE: batch}
+        rejects: list[Reject] = []
+        if len(batch):
+            for name, source, state in self._steps:
+                out = state.on_batch(streams[source])
+                streams[name] = out.main
+                streams |= {f"{name}.{side}": rows for side, rows in out.sides.items()}
+                rejects += out.rejects
+        return streams, rejects
+
+    def _product(self, records: int, streams: Mapping[str, Batch], letters: list[Letter]) -> Product:
+        for name, rows in streams.items():
+            self.counts.rows[name] += int(np.count_nonzero(rows.live))
+        self.counts.records += records
+        self.counts.dead += len(letters)
+        watched = {name: streams[name].data() for name in self._watch if name in streams}
+        return Product(records, {name: rows for name, rows in watched.items() if len(rows)}, letters, self._devices)
+
+
+def _letter(records: Records, row: int, reason: str) -> Letter:
+    key, value = records.keys[row], records.values[row]
+    return Letter(records.topic, records.partition, int(records.offset[row]), key, value, reason)

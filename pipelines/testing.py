@@ -1,0 +1,102 @@
+"""Run the tests that stand in a pipeline's file: rows in, one stream out, held against the rows expected.
+
+An input row is a record's value as a document; `$key` and `$timestamp` (ms since 1970, or ISO 8601) stand for the
+record's own key and time. Of an expected row only the columns that it names are compared, numbers to nine digits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import orjson
+
+from connectors.codec.base import Records
+from connectors.codec.json import Json, TimeText
+from operators.batch import Batch
+from pipelines.plan import DEAD, Pipeline, Test
+from pipelines.shard import Product, Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a test: `differences` is empty where it passed, else lines that show what differs."""
+
+    test: Test
+    differences: Sequence[str]
+
+
+def run_tests(pipeline: Pipeline) -> list[Result]:
+    """Run every test of a pipeline."""
+    return [Result(test, _differences(test, _rows(pipeline, test))) for test in pipeline.tests]
+
+
+def _rows(pipeline: Pipeline, test: Test) -> list[dict[str, Any]]:
+    """Give the rows of the stream that the test looks at."""
+    source = pipeline.source
+    shard = Shard(pipeline, source.format.decoder(source.reading), [test.at])
+    products = []
+    if test.input:
+        write = source.format.sample(source.reading)
+        keys = [None if (key := row.get("$key")) is None else str(key).encode() for row in test.input]
+        times = np.array([_timestamp(row.get("$timestamp")) for row in test.input], np.int64)
+        values = [write(row) for row in test.input]
+        products.append(shard.process(Records(source.topics[0], 0, values, keys, times, np.arange(len(values)))))
+    if test.close_windows:
+        products.append(shard.close())
+    if test.at == DEAD:
+        return [{"offset": letter.offset, "reason": letter.reason} for made in products for letter in made.letters]
+    encoder = Json(time=TimeText.ISO).encoder(pipeline.streams()[test.at], test.at)
+    return [orjson.loads(row) for made in products for row in _encoded(made, test.at, encoder.encode)]
+
+
+def _encoded(made: Product, stream: str, encode: Any) -> Sequence[bytes]:  # an encoder's method
+    rows: Batch | None = made.rows.get(stream)
+    return () if rows is None else encode(rows, made.devices)
+
+
+def _timestamp(value: object) -> int:
+    if isinstance(value, str):
+        return int(datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp() * 1_000_000)
+    return int(value) * 1_000 if isinstance(value, int) else -1
+
+
+def _differences(test: Test, got: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = []
+    for index in range(max(len(got), len(test.expect))):
+        if index >= len(got):
+            lines += [f"row {index + 1}: expected, but didn't come", f"  - {_line(test.expect[index])}"]
+        elif index >= len(test.expect):
+            lines += [f"row {index + 1}: came, but wasn't expected", f"  + {_line(got[index])}"]
+        else:
+            wanted, row = test.expect[index], got[index]
+            wrong = [name for name in wanted if not _same(wanted[name], row.get(name, _Absent))]
+            if wrong:
+                lines.append(f"row {index + 1}: {', '.join(wrong)} differ{'s' if len(wrong) == 1 else ''}")
+                lines += [f"  - {name}: {_value(wanted[name])}" for name in wrong]
+                lines += [f"  + {name}: {_value(row[name]) if name in row else 'no such column'}" for name in wrong]
+    return lines
+
+
+class _Absent:
+    """Stands for a column that a row hasn't."""
+
+
+def _same(wanted: object, got: object) -> bool:
+    if isinstance(wanted, bool) or isinstance(got, bool):
+        return wanted is got
+    if isinstance(wanted, int | float) and isinstance(got, int | float):
+        return math.isclose(wanted, got, rel_tol=1e-9, abs_tol=1e-12)
+    return wanted == got
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}: {_value(value)}" for name, value in row.items())
+
+
+def _value(value: object) -> str:
+    return orjson.dumps(value).decode()
