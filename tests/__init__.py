@@ -1,0 +1,1 @@
+"""Tests mirror the source: `operators/window/tumbling.py` is tested in `tests/operators/window/test_tumbling.py`."""
