@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -18,6 +19,8 @@ Shard: TypeAlias = tuple[str, int]
 """A topic and a partition of it."""
 
 _BATCH = 10_000
+_PATIENCE = 30.0
+"""Seconds to wait for an answer that a run can't begin without."""
 _EOF = KafkaError._PARTITION_EOF  # noqa: SLF001  # how confluent-kafka names librdkafka's own errors
 
 
@@ -95,8 +98,7 @@ class KafkaSource:
         known = self._consumer.list_topics(timeout=10).topics
         for topic in self._topics:
             for partition in known[topic].partitions:
-                _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-                self._ends[topic, partition] = end
+                _, self._ends[topic, partition] = self._bounds(TopicPartition(topic, partition))
 
     def finished(self) -> bool:
         """Say whether every shard held has been read to the end that `stop_at_end` found."""
@@ -144,7 +146,7 @@ class KafkaSource:
         self._consumer.close()
 
     def _assigned(self, partitions: list[TopicPartition]) -> None:
-        committed = self._consumer.committed(partitions, timeout=30) if partitions else []
+        committed = self._consumer.committed(partitions, timeout=_PATIENCE) if partitions else []
         resumed = any(found.offset >= 0 for found in committed)
         starts: dict[Shard, int] = {}
         for found in committed:
@@ -154,8 +156,21 @@ class KafkaSource:
         self._on_assign(starts, resumed)
 
     def _first(self, partition: TopicPartition) -> int:
-        low, high = self._consumer.get_watermark_offsets(partition, timeout=30)
-        return int(low if self._start == "earliest" else high)
+        low, high = self._bounds(partition)
+        return low if self._start == "earliest" else high
+
+    def _bounds(self, partition: TopicPartition) -> tuple[int, int]:
+        """Ask for the first offset of a partition and the one behind its last; a moving leader is waited for."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                low, high = self._consumer.get_watermark_offsets(partition, timeout=_PATIENCE)
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    raise KafkaFailure(_line(error.args[0])) from None
+                time.sleep(0.1)
+            else:
+                return int(low), int(high)
 
     def _revoked(self, partitions: list[TopicPartition], *, lost: bool) -> None:
         shards = [(partition.topic, partition.partition) for partition in partitions]

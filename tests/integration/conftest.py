@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.kafka.broker import Broker, BrokerFailed, JavaBroker, Unavailable, running_broker
 from tests.integration.kafka.topics import Topics
+from tests.integration.telemill import Process
 
 SomeBroker = TypeVar("SomeBroker", bound=Broker)
 
@@ -50,3 +51,13 @@ def topics(kafka: Broker) -> Iterator[Topics]:
     topics = Topics(kafka.servers)
     yield topics
     topics.delete()
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left() -> Iterator[None]:
+    """End what a failed test has left running."""
+    yield
+    for process in Process.running:
+        if process.popen.poll() is None:
+            process.kill()
+    Process.running.clear()

@@ -1,0 +1,106 @@
+"""How a run ends: asked to, killed, and killed again; what is delivered and committed then."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.integration.kafka.broker import Broker
+from tests.integration.kafka.topics import Topics
+from tests.integration.telemill import Process, committed, produce, read, wait_until
+
+PIPELINE = """
+name: {raw}
+source:
+  kafka: {{topics: [{raw}], brokers: "${{KAFKA_BROKERS}}"}}
+  device: id
+  time: {{field: n, unit: ms}}
+  fields: {{x: float}}
+steps:
+  - derive: {{y: x * 2}}
+  - id: sums
+    window: {{tumbling: 1s, aggregate: {{total: sum(x)}}}}
+sinks:
+  - {{from: derive, kafka: {{topic: {out}}}}}
+  - {{from: sums, kafka: {{topic: {sums}}}}}
+"""
+RECORDS = 200_000
+
+
+def records() -> Iterator[tuple[bytes, bytes]]:
+    for n in range(RECORDS):
+        device = f"device-{n % 50}"
+        yield device.encode(), json.dumps({"id": device, "n": n, "x": float(n)}).encode()
+
+
+def start(kafka: Broker, names: dict[str, str], folder: Path, *more: str) -> Process:
+    file = folder / "pipeline.yaml"
+    file.write_text(PIPELINE.format(**names))
+    return Process(["-m", "pipelines", "run", str(file), *more], {"KAFKA_BROKERS": kafka.servers}, folder / "log")
+
+
+def numbers(kafka: Broker, topic: str) -> list[float]:
+    return [json.loads(message.value or b"")["y"] / 2 for message in read(kafka.servers, topic)]
+
+
+def test_sigterm_delivers_what_was_read_commits_it_and_exits_with_0(
+    kafka: Broker, topics: Topics, tmp_path: Path
+) -> None:
+    names = topics("raw", "out", "sums")
+    feeding = threading.Thread(target=produce, args=(kafka.servers, names["raw"], records()))
+    run = start(kafka, names, tmp_path)
+    run.wait_for("shard ")
+    feeding.start()
+    wait_until(lambda: committed(kafka.servers, names["raw"], names["raw"]) > 1_000, "it is under way")
+    run.terminate()
+    assert run.wait() == 0, run.log()
+    position = committed(kafka.servers, names["raw"], names["raw"])
+    feeding.join()
+    assert len(numbers(kafka, names["out"])) == position  # nothing twice, nothing missing
+    assert position < RECORDS
+
+    again = start(kafka, names, tmp_path, "--until-end")
+    assert again.wait() == 0, again.log()
+    assert sorted(numbers(kafka, names["out"])) == list(range(RECORDS))
+    assert "empty state in sums" in again.log()  # until there are snapshots, the start says what is missing
+
+
+def test_records_that_a_killed_worker_had_not_processed_are_processed_by_the_next(
+    kafka: Broker, topics: Topics, tmp_path: Path
+) -> None:
+    names = topics("raw", "out", "sums")
+    produce(kafka.servers, names["raw"], records())
+    for kills in range(3):
+        run = start(kafka, names, tmp_path)
+        before = committed(kafka.servers, names["raw"], names["raw"])
+        wait_until(lambda before=before: committed(kafka.servers, names["raw"], names["raw"]) > before, f"run {kills}")
+        run.kill()
+    begin = time.monotonic()
+    last = start(kafka, names, tmp_path, "--until-end")
+    assert last.wait() == 0, last.log()
+    assert time.monotonic() - begin < 30
+    out = numbers(kafka, names["out"])
+    assert set(out) == set(range(RECORDS))
+    assert committed(kafka.servers, names["raw"], names["raw"]) == RECORDS
+
+
+def test_a_shard_without_records_is_moved_on_by_wall_time(kafka: Broker, topics: Topics, tmp_path: Path) -> None:
+    names = topics("raw", "out", "sums")
+    text = PIPELINE.format(**names).replace("unit: ms", "unit: ms, idle: 1s")
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(text)
+    run = Process(["-m", "pipelines", "run", str(file)], {"KAFKA_BROKERS": kafka.servers}, tmp_path / "log")
+    produce(kafka.servers, names["raw"], [(b"a", b'{"id": "a", "n": 1500, "x": 7}')])
+    wait_until(lambda: read(kafka.servers, names["sums"]), "the window of a silent device closes", 30)
+    run.terminate()
+    assert run.wait() == 0, run.log()
+    (row,) = read(kafka.servers, names["sums"])
+    assert json.loads(row.value or b"") == {
+        "id": "a",
+        "window_start": "1970-01-01T00:00:01Z",
+        "window_end": "1970-01-01T00:00:02Z",
+        "total": 7.0,
+    }
