@@ -196,8 +196,12 @@ def _summary(handle: Run) -> Table:
     for sink in handle.pipeline.sinks:
         rows = counts.dead if sink.stream == "dead" else counts.rows[sink.stream]
         table.add_row(f"{sink.stream} → {sink.topic}", f"{rows:,}")
-    table.add_row("late", f"{sum(rows for stream, rows in counts.rows.items() if stream.endswith('.late')):,}")
-    table.add_row("dead", f"{counts.dead:,}")
+    sunk = {sink.stream for sink in handle.pipeline.sinks}
+    for stream, rows in counts.rows.items():
+        if stream.endswith(".late") and stream not in sunk and rows:
+            table.add_row(f"{stream}, which no sink reads", f"{rows:,}")
+    if "dead" not in sunk:
+        table.add_row("dead, which no sink reads", f"{counts.dead:,}")
     if handle.delivery_errors:
         table.add_row("not delivered", f"{handle.delivery_errors:,}")
     table.add_row("events/s", f"{counts.records / max(seconds, 1e-9):,.0f}")

@@ -302,6 +302,9 @@ def _sinks(
         brokers = source.kafka.brokers if spec.kafka.brokers is None else spec.kafka.brokers
         config = source.kafka.config if spec.kafka.config is None else spec.kafka.config
         if format_ is not None:
+            place: At = (*at, "format", type(format_).__name__.lower())
+            for problem in format_.sink_problems():
+                located.refuse((*place, *problem.at), problem.expected, problem.given, problem.fix)
             schema = streams.get(spec.from_)
             sinks.append(Sink(spec.from_, spec.kafka.topic, Kafka(brokers, config), format_, schema))
     return tuple(sinks)

@@ -53,7 +53,9 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """A finite run has come to its end, and what is open is to be closed."""
+    """A finite run has come to the end of a shard, and what is open in it is to be closed."""
+
+    shard: Name
 
 
 Read: TypeAlias = Records | Idle | Close | Mark
@@ -135,6 +137,7 @@ class Worker:
         self.run = run
         self.in_flow = 0
         """Items that were read and not yet written."""
+        self._closed = False
         pipeline = run.pipeline
         source = pipeline.source
         self.shards: dict[Name, Shard] = {}
@@ -180,7 +183,7 @@ class Worker:
         if isinstance(item, Mark):
             return [item]
         if isinstance(item, Close):
-            return [shard.close() for shard in self.shards.values()]
+            return [self.shards[item.shard].close()]
         if isinstance(item, Idle):
             return [self.shards[item.shard].on_idle(item.elapsed)]
         if self.run.began is None:
@@ -214,7 +217,8 @@ class Worker:
         self._write_letters(item.letters)
 
     def close(self) -> None:
-        """Leave Kafka; what wasn't committed comes again."""
+        """Leave Kafka; what wasn't committed comes again. Bytewax calls this however the flow ends."""
+        self._closed = True
         self.run.counts = self.run.total()
         self.shards.clear()
         for sink in self._sinks.values():
@@ -253,6 +257,8 @@ class Worker:
 
     def _revoked(self, shards: Iterable[Name], lost: bool) -> None:  # noqa: FBT001  # a callback's shape
         """Hand shards over. The flow is empty here: all that was read has been written."""
+        if self._closed:
+            return  # a good end has committed with its last mark, and another must not commit
         mine = {shard: self.source.positions[shard] for shard in shards if shard in self.source.positions}
         if mine and not lost:
             for sink in self._sinks.values():
@@ -283,6 +289,7 @@ class _Reader(StatelessSourcePartition[_Work]):
         self._mark_at = 0.0
         self._heard: dict[Name, float] = {}
         self._idled: dict[Name, float] = {}
+        self._closed: set[Name] = set()
         self._done = False
 
     def next_batch(self) -> list[_Work]:
@@ -311,10 +318,10 @@ class _Reader(StatelessSourcePartition[_Work]):
         items: list[Read] = [*source.read()]
         now = time.monotonic()
         items += self._idle(items, now)
-        ended = source.finished()
-        if ended and self._run.options.close_windows:
-            items.append(Close())
-        self._done = ended or self._run.stopping.is_set()
+        if self._run.options.close_windows:
+            items += [Close(shard) for shard in source.ended() - self._closed]
+            self._closed |= source.ended()
+        self._done = source.finished() or self._run.stopping.is_set()
         if self._done or (now >= self._mark_at and source.positions != self._marked):
             moved = {shard: at for shard, at in source.positions.items() if self._marked.get(shard) != at}
             self._marked = dict(source.positions)

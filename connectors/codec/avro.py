@@ -84,6 +84,13 @@ class Avro(Format):
                 problems.append(Problem(at, f"a field of the Avro schema: {there}", f"`{'.'.join(path)}`"))
         return problems
 
+    def sink_problems(self) -> Sequence[Problem]:
+        """Refuse a schema: what is written follows from the columns."""
+        if self.schema_ is None:
+            return ()
+        fix = "write `format: avro`; `telemill explain --json` shows the schema"
+        return [Problem(("schema",), "no schema in a sink: it is made from the columns", self.schema_, fix)]
+
     def decoder(self, reading: Reading) -> Decoder:
         """Make a decoder."""
         return _Decoder(self._parsed, reading)

@@ -131,6 +131,10 @@ class Format(BaseModel):
         del reading
         return ()
 
+    def sink_problems(self) -> Sequence[Problem]:
+        """Say which options make no sense where rows are written."""
+        return ()
+
     def decoder(self, reading: Reading) -> Decoder:
         """Make a decoder."""
         raise NotImplementedError

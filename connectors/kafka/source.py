@@ -59,9 +59,11 @@ class KafkaSource:
         self.positions: dict[Shard, int] = {}
         self.at_end: set[Shard] = set()
         self._ends: dict[Shard, int] | None = None
+        self._ask_at = 0.0
         self._start = start
         self._on_assign, self._on_revoke = on_assign, on_revoke
         self._fatal: KafkaError | None = None
+        self._group = group
         own = settings(
             brokers,
             {
@@ -100,11 +102,26 @@ class KafkaSource:
             for partition in known[topic].partitions:
                 _, self._ends[topic, partition] = self._bounds(TopicPartition(topic, partition))
 
+    def ended(self) -> set[Shard]:
+        """Give the shards held that have been read to the end that `stop_at_end` found."""
+        if self._ends is None:
+            return set()
+        return {shard for shard, at in self.positions.items() if shard in self.at_end or at >= self._ends.get(shard, 0)}
+
     def finished(self) -> bool:
-        """Say whether every shard held has been read to the end that `stop_at_end` found."""
-        if self._ends is None or not self.positions:
+        """Say whether the whole group has read every shard to the end that `stop_at_end` found.
+
+        A member whose own shards are done stays until the others have committed theirs: should one of them fail, its
+        shards come here. The group is asked once a second.
+        """
+        if self._ends is None or self.ended() != set(self.positions) or time.monotonic() < self._ask_at:
             return False
-        return all(shard in self.at_end or at >= self._ends.get(shard, 0) for shard, at in self.positions.items())
+        self._ask_at = time.monotonic() + 1
+        others = [
+            TopicPartition(*shard) for shard, end in self._ends.items() if shard not in self.positions and end > 0
+        ]
+        found = self._consumer.committed(others, timeout=_PATIENCE) if others else []
+        return all(part.offset >= self._ends[part.topic, part.partition] for part in found)
 
     def read(self, timeout: float = 0.0) -> list[Records]:
         """Read what is there, in batches of one shard each; waits at most `timeout` seconds for the first record.
@@ -150,14 +167,29 @@ class KafkaSource:
         resumed = any(found.offset >= 0 for found in committed)
         starts: dict[Shard, int] = {}
         for found in committed:
-            starts[found.topic, found.partition] = found.offset if found.offset >= 0 else self._first(found)
+            starts[found.topic, found.partition] = self._start_of(found)
         self._consumer.incremental_assign([TopicPartition(topic, part, at) for (topic, part), at in starts.items()])
         self.positions |= starts
         self._on_assign(starts, resumed)
 
-    def _first(self, partition: TopicPartition) -> int:
-        low, high = self._bounds(partition)
-        return low if self._start == "earliest" else high
+    def _start_of(self, committed: TopicPartition) -> int:
+        """Give the offset to begin at: the committed one, unless there is none or its records are gone."""
+        low, high = self._bounds(committed)
+        first = low if self._start == "earliest" else high
+        if committed.offset < 0 or low <= committed.offset <= high:
+            return int(committed.offset) if committed.offset >= 0 else first
+        log.warning(
+            "%s[%d] holds offsets %d to %d, but the group %s is at %d: %s; going on at %d",
+            committed.topic,
+            committed.partition,
+            low,
+            high,
+            self._group,
+            committed.offset,
+            "records were deleted before they were read" if committed.offset < low else "the topic was made anew",
+            first,
+        )
+        return first
 
     def _bounds(self, partition: TopicPartition) -> tuple[int, int]:
         """Ask for the first offset of a partition and the one behind its last; a moving leader is waited for."""

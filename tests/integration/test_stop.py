@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -85,6 +86,23 @@ def test_records_that_a_killed_worker_had_not_processed_are_processed_by_the_nex
     out = numbers(kafka, names["out"])
     assert set(out) == set(range(RECORDS))
     assert committed(kafka.servers, names["raw"], names["raw"]) == RECORDS
+
+
+def test_a_row_that_its_topic_does_not_take_ends_the_run_and_its_record_is_not_committed(
+    kafka: Broker, topics: Topics, tmp_path: Path
+) -> None:
+    small = topics("out", config={"max.message.bytes": "400"})
+    names = {**topics("raw", "sums"), **small}
+    produce(kafka.servers, names["raw"], [(b"a", b'{"id": "a", "n": 1, "x": 7}')])
+    first = start(kafka, names, tmp_path, "--until-end")
+    assert first.wait() == 0, first.log()
+    long = random.Random(1).randbytes(1_000).hex()  # nothing that compression makes small
+    produce(kafka.servers, names["raw"], [(b"a", json.dumps({"id": long, "n": 2, "x": 8}).encode())])
+    run = start(kafka, names, tmp_path)
+    assert run.wait() == 1, run.log()
+    assert f"a row for topic `{names['out']}` couldn't be delivered" in run.log()
+    assert "Traceback" not in run.log()
+    assert committed(kafka.servers, names["raw"], names["raw"]) == 1
 
 
 def test_a_shard_without_records_is_moved_on_by_wall_time(kafka: Broker, topics: Topics, tmp_path: Path) -> None:
