@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from operators.base import Inputs, Operator, Outputs, Problem, Reject, Snapshot, SpecError
-from operators.batch import Batch, Column, Schema, Text, Type
+from operators.batch import MISSING_CODE, Batch, Column, Schema, Text, Type
 from operators.clock import NEVER
 from operators.duration import Duration
 from operators.expression import Expression
@@ -106,15 +106,19 @@ class _State:
         ok = batch.live.copy()
         ok[[row for row, _ in failed]] = False
         _follow(batch.device, batch.ts, ok, np.asarray(raises) == 1, clears, self._for, self._slots, change, since)
-        rows = np.flatnonzero(change > 0)
         rejects = [Reject(int(batch.offset[row]), reason) for row, reason in dict(failed).items()]
         late = batch.take(np.flatnonzero(change < 0))
-        return Outputs(self._rows(batch.take(rows), change[rows] - 1, since[rows]), {"late": late}, rejects)
+        # The rows that change nothing go on as punctuations: a window behind must not wait for the next alert.
+        return Outputs(self._rows(batch.keeping(change > 0), change, since), {"late": late}, rejects)
 
-    def _rows(self, batch: Batch, state: NDArray[np.int8], since: NDArray[np.int64]) -> Batch:
-        named = map(self._seed.__mod__, zip(self._devices.ids(batch.device), since.tolist(), strict=True))
+    def _rows(self, batch: Batch, change: NDArray[np.int8], since: NDArray[np.int64]) -> Batch:
+        rows = np.flatnonzero(batch.live)
+        named = map(self._seed.__mod__, zip(self._devices.ids(batch.device[rows]), since[rows].tolist(), strict=True))
         ids = map(methodcaller("hexdigest"), map(partial(hashlib.blake2b, digest_size=8), named))
-        columns: dict[str, Column] = {"alert_id": Text.of(ids), "state": Text(state.astype(np.int32), STATES)}
+        which = np.full(len(batch), MISSING_CODE)
+        which[rows] = np.arange(len(rows), dtype=np.int32)
+        state = np.maximum(change - 1, -1).astype(np.int32)
+        columns: dict[str, Column] = {"alert_id": Text(which, list(ids)), "state": Text(state, STATES)}
         columns |= {name: Text(np.zeros(len(batch), np.int32), [text]) for name, text in self._texts.items()}
         columns |= {"since": since}
         return batch.adding({name: columns[name] for name in _ADDED})

@@ -65,8 +65,8 @@ class Text:
         table.pop(None, None)
         values = [text for text in table if text is not None]
         table = dict(zip(values, range(len(values)), strict=True))
-        codes = [table.get(text, -1) for text in texts]
-        return cls(np.array(codes, np.int32), values)
+        table[None] = -1
+        return cls(np.fromiter(map(table.__getitem__, texts), np.int32, len(texts)), values)
 
     def to_list(self) -> list[str | None]:
         """Give the text of each row, None where missing."""

@@ -38,11 +38,11 @@ def parse_duration(value: object) -> int:
         raise unfit(_EXPECTED, fix=f"say the unit: `{value}s`?")
     if not isinstance(value, str) or not _WHOLE.fullmatch(value.replace(" ", "")):
         raise unfit(_EXPECTED)
-    us = round(sum(float(number) * UNITS[unit] for number, unit in _PART.findall(value.replace(" ", ""))))
+    us = sum(float(number) * UNITS[unit] for number, unit in _PART.findall(value.replace(" ", "")))
     if us > LONGEST:
         expected = "a duration of at most 100 years"
         raise unfit(expected)
-    return us
+    return round(us)
 
 
 def format_duration(us: int) -> str:

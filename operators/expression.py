@@ -9,6 +9,7 @@ A missing value is NULL, also in float columns; so a comparison with it is NULL,
 from __future__ import annotations
 
 import difflib
+import io
 import json
 import re
 import warnings
@@ -39,19 +40,21 @@ _TO_POLARS: Mapping[Type, pl.DataType] = {
     Type.INT: pl.Int64(),
     Type.BOOL: pl.Boolean(),
     Type.TEXT: pl.String(),
-    Type.TIME: pl.Datetime("us", "UTC"),
+    Type.TIME: pl.Datetime("us"),  # UTC, and without saying so: a literal `TIMESTAMP '...'` has no time zone either
 }
 _NODES = {"Column", "Literal", "BinaryExpr", "Cast", "Ternary", "Function", "Alias"}
 """The kinds of polars expressions that can work on one row alone; functions are tried out besides."""
+_ARITHMETIC = {"Plus", "Minus", "Multiply", "Divide", "RustDivide", "TrueDivide", "FloorDivide", "Modulus"}
 _CLOCKS = re.compile(
     r"\b(now|current_date|current_time|current_timestamp|localtime|localtimestamp|today)\b", re.IGNORECASE
 )
+_ROWS = re.compile(r" for \d+ out of \d+ values")
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
 _SAMPLE: Mapping[Type, Sequence[Any]] = {
     Type.FLOAT: [3.5, 1.25, None, -2.0, 3.5, 40.75, 0.0],
     Type.INT: [3, 1, None, -2, 3, 40, 0],
     Type.BOOL: [True, False, None, False, True, True, False],
-    Type.TEXT: ["3", "1", None, "-2", "3", "40", "0"],
+    Type.TEXT: ["3", "word", "2026-01-31", "2026-01-31T12:00:00", "true", "12:00:00", "0"],
     Type.TIME: [3_600_000_000, 1, None, -7, 3_600_000_000, 86_400_000_000, 0],
 }
 
@@ -90,6 +93,8 @@ class Expression:
         self._expr = _parse(text, at)
         self.columns = set(self._expr.meta.root_names())
         _refuse_unknown(self.columns, self._names, text, at)
+        self._schema = {name: _TO_POLARS[self._names[name]] for name in sorted(self.columns)}
+        self._expr = _null_for_nan(self._expr, self._schema)
         self.type = self._resolve(at)
         if want is not None and self.type is not want:
             raise SpecError([Problem(at, f"an expression that gives {want}", f"`{text}`, which gives {self.type}")])
@@ -113,7 +118,8 @@ class Expression:
                 if len(cut) > 1:
                     todo += [cut[len(cut) // 2 :], cut[: len(cut) // 2]]
                     continue
-                failed.append((int(cut[0]), f"`{self.text}`: {_first_line(error)}"))
+                reason = _ROWS.sub("", _first_line(error))
+                failed.append((int(cut[0]), f"`{self.text}`: {reason}"))
                 parts.append(missing(self.type, 1))
         if not parts:
             return missing(self.type, len(batch)), []
@@ -140,9 +146,8 @@ class Expression:
         return _to_polars(Text(batch.device.astype(np.int32), devices.texts(part)), Type.TEXT)
 
     def _resolve(self, at: tuple[str | int, ...]) -> Type:
-        frame = pl.LazyFrame(schema={name: _TO_POLARS[self._names[name]] for name in sorted(self.columns)})
         try:
-            dtype = frame.select(self._expr.alias("")).collect_schema()[""]
+            dtype = _dtype(self._expr, self._schema)
         except pl.exceptions.PolarsError as error:
             types = ", ".join(f"{name} is {self._names[name]}" for name in sorted(self.columns))
             expected = f"an expression whose types fit ({_first_line(error)}; {types})"
@@ -157,28 +162,34 @@ class Expression:
         """Refuse what looks at other rows: by the kind of its nodes, and by trying it out whole and row by row."""
         seen = _nodes(self._expr)
         words = _CLOCKS.search(_QUOTED.sub("", self.text))
-        if seen <= _NODES and not words and self._same_row_by_row():
+        if seen <= _NODES and not words and self._try_out(at):
             return
         fix = "event time is a column of the rows; use that" if words else "aggregate in a `window` step"
         expected = "an expression that needs nothing but its own row"
         raise SpecError([Problem(at, expected, f"`{self.text}`", fix)])
 
-    def _same_row_by_row(self) -> bool:
-        if not self.columns:
-            return True
-        columns = sorted(self.columns)
+    def _try_out(self, at: tuple[str | int, ...]) -> bool:
+        """Say whether sample rows give the same alone as together; raise a SpecError if every one of them fails."""
         sample = {
-            name: pl.Series(list(_SAMPLE[self._names[name]]), dtype=_plain(self._names[name])) for name in columns
+            name: pl.Series(list(_SAMPLE[self._names[name]]), dtype=_plain(self._names[name])) for name in self._schema
         }
-        frame = pl.DataFrame(sample).cast({name: _TO_POLARS[self._names[name]] for name in columns})
+        if not sample:
+            return True
+        frame = pl.DataFrame([series.cast(self._schema[name]).alias(name) for name, series in sample.items()])
         expr = self._expr.alias("")
-        try:
-            whole = frame.select(expr).to_series()
-            # Each row twice: see `_compute`.
-            rows = pl.concat([frame[[row, row]].select(expr).to_series()[:1] for row in range(len(frame))])
-        except pl.exceptions.PolarsError:
-            return True  # it fails on a sample value, as a cast may: what it needs can't be seen this way
-        return whole.equals(rows, null_equal=True)
+        alone, errors = [], []
+        for row in range(len(frame)):
+            try:
+                alone.append(frame[[row, row]].select(expr).to_series()[:1])  # each row twice: see `_compute`
+            except pl.exceptions.PolarsError as error:
+                errors.append(error)
+        if not alone:
+            types = ", ".join(f"{name} is {self._names[name]}" for name in sorted(self.columns))
+            expected = f"an expression whose types fit ({_first_line(errors[0])}; {types})"
+            raise SpecError([Problem(at, expected, f"`{self.text}`")])
+        if errors:
+            return True  # it fails on some values, as a cast may: whole and alone can't be compared
+        return frame.select(expr).to_series().equals(pl.concat(alone), null_equal=True)
 
 
 def _first(column: Column) -> Column:
@@ -198,10 +209,13 @@ def _spread(column: Column, rows: NDArray[np.intp], length: int, type_: Type) ->
 
 def _parse(text: str, at: tuple[str | int, ...]) -> pl.Expr:
     try:
-        return pl.sql_expr(text)
+        expr = pl.sql_expr(text)
     except pl.exceptions.PolarsError as error:
         expected = f"a SQL expression ({_first_line(error)})"
         raise SpecError([Problem(at, expected, f"`{text}`")]) from None
+    if expr.meta.has_multiple_outputs():
+        raise SpecError([Problem(at, "an expression with one result", f"`{text}`")])
+    return expr
 
 
 def _refuse_unknown(used: set[str], names: Mapping[str, Type], text: str, at: tuple[str | int, ...]) -> None:
@@ -243,6 +257,57 @@ def _children(kind: str, body: Any) -> list[Any]:  # JSON
     if kind == "Cast":
         return [body["expr"]]
     return [body[0]] if kind == "Alias" else []
+
+
+def _dtype(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> pl.DataType:
+    """Give the type of an expression's result over columns of these types."""
+    return pl.LazyFrame(schema=schema).select(expr.alias("")).collect_schema()[""]
+
+
+def _null_for_nan(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+    """Make NaN a NULL wherever a computed number leaves arithmetic.
+
+    A missing value comes in as NULL, but `LN(-1)` and `0.0 / 0` give NaN within the expression, and polars holds NaN to
+    be larger than any number: `LN(x) > 3` would be true. NaN goes through arithmetic as NaN, so there it may stay.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # see `_nodes`
+        tree = json.loads(expr.meta.serialize(format="json"))
+        guarded = _guard(tree, schema, inside=True)
+        return expr if guarded == tree else _expr_of(guarded)
+
+
+def _guard(node: Any, schema: Mapping[str, pl.DataType], *, inside: bool) -> Any:
+    """Rebuild a node so; `inside` says that what is around it passes NaN on."""
+    if not isinstance(node, dict):
+        return node
+    ((kind, body),) = node.items()
+    if kind in {"Column", "Literal"}:
+        return node
+    arithmetic = (kind == "BinaryExpr" and body["op"] in _ARITHMETIC) or (
+        kind == "Function" and isinstance(body["function"], dict) and "Binary" in str(body["function"].get("Sql"))
+    )
+    names = {"BinaryExpr": ("left", "right"), "Ternary": ("predicate", "truthy", "falsy"), "Cast": ("expr",)}
+    rebuilt = body
+    if kind == "Function":
+        rebuilt = {**body, "input": [_guard(child, schema, inside=arithmetic) for child in body["input"]]}
+    elif kind in names:
+        rebuilt = {**body, **{name: _guard(body[name], schema, inside=arithmetic) for name in names[kind]}}
+    made = {kind: rebuilt}
+    if inside:
+        return made
+    inner = _expr_of(made)
+    try:
+        is_float = _dtype(inner, schema).is_float()
+    except pl.exceptions.PolarsError:
+        return made  # it doesn't fit; the whole expression is refused for it
+    if not is_float:
+        return made
+    return json.loads(pl.when(inner.is_not_nan()).then(inner).meta.serialize(format="json"))
+
+
+def _expr_of(tree: Any) -> pl.Expr:
+    return pl.Expr.deserialize(io.BytesIO(json.dumps(tree).encode()), format="json")
 
 
 def _plain(type_: Type) -> pl.DataType:

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from pipelines.plan import Pipeline
@@ -30,6 +31,8 @@ app = typer.Typer(
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 log = logging.getLogger("telemill")
+
+_COLOURS = {"  -": "red", "  +": "green"}
 
 File = Annotated[Path, typer.Argument(metavar="PIPELINE", help="The pipeline's YAML file.", show_default=False)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Tell only what goes wrong.")]
@@ -92,7 +95,7 @@ def check(pipeline: File) -> None:
     Every mistake is told at once, with its line, what was expected, what was given, and a likely fix. Kafka isn't asked.
     """
     spec = _read(pipeline)
-    out.print(f"{pipeline}: fine. {len(spec.steps)} steps, {len(spec.sinks)} sinks, {len(spec.tests)} tests")
+    typer.echo(f"{pipeline}: fine. {len(spec.steps)} steps, {len(spec.sinks)} sinks, {len(spec.tests)} tests")
 
 
 @app.command()
@@ -123,17 +126,14 @@ def test(pipeline: File) -> None:
         _fail(f"{pipeline} has no tests: add some under `tests`, each with name, at, input and expect")
     results = run_tests(spec)
     for result in results:
-        ok = not result.differences
-        out.print(
-            f"[green]ok[/]     {result.test.name}" if ok else f"[bold red]failed[/] {result.test.name}", highlight=False
-        )
-        if not ok:
-            out.print(f"       {pipeline}:{result.test.line}, at {result.test.at}", highlight=False)
+        word, style = ("failed", "bold red") if result.differences else ("ok", "green")
+        out.print(Text(f"{word:6} ", style) + Text(result.test.name), soft_wrap=True)
+        if result.differences:
+            out.print(Text(f"       {pipeline}:{result.test.line}, at {result.test.at}"), soft_wrap=True)
         for line in result.differences:
-            style = "red" if line.startswith("  -") else "green" if line.startswith("  +") else ""
-            out.print(f"       {line}", style=style, markup=False, highlight=False, soft_wrap=True)
+            out.print(Text(f"       {line}", _COLOURS.get(line[:3], "")), soft_wrap=True)
     failed = sum(bool(result.differences) for result in results)
-    out.print(f"{len(results) - failed} passed, {failed} failed", highlight=False)
+    typer.echo(f"{len(results) - failed} passed, {failed} failed")
     if failed:
         raise typer.Exit(1)
 

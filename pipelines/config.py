@@ -5,14 +5,24 @@ Every mistake is reported at once, with its line, what was expected, what was gi
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    ValidationError,
+)
 
 from connectors.codec.base import FieldPath, Format, Reading, Unit, formats
 from operators.base import unfit
@@ -58,17 +68,14 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-def _own_settings(config: object) -> object:
+def _as_text(config: object) -> object:
     if isinstance(config, dict):
-        for key in config:
-            if key in _OURS:
-                expected = "settings of librdkafka that telemill doesn't make itself"
-                raise unfit(expected, fix=f"use {_OURS[key]}", at=key)
         return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in config.items()}
     return config
 
 
-Settings = Annotated[dict[str, str], BeforeValidator(_own_settings)]
+_Item = TypeVar("_Item", bound=BaseModel)
+Settings = Annotated[dict[str, str], BeforeValidator(_as_text)]
 
 
 class _Spec(BaseModel):
@@ -202,17 +209,19 @@ def read(file: Path, environ: Mapping[str, str] | None = None) -> Pipeline:
     source = None if source_spec is None else _source(located, source_spec)
     steps = read_steps(located, located.data.get("steps"), source.schema if source else None)
     spec = validate(located, PipelineSpec, located.data, ())
-    located.mistakes = list(dict.fromkeys(located.mistakes))
-    complete = source is not None and len(steps) == len(located.data.get("steps") or [])
-    if spec is None or source is None:
-        located.check()
-        raise AssertionError
-    streams: dict[str, Schema | None] = {**streams_of(source.schema, steps), DEAD: None}
-    sinks = _sinks(located, spec.sinks, source, streams, complete=complete)
-    tests = _tests(located, spec.tests, streams, complete=complete)
-    if complete:
-        _refuse_unread(located, steps, sinks)
+    given = located.data.get("steps")
+    complete = given is None or (isinstance(given, list) and len(steps) == len(given))
+    if source is not None:
+        streams: dict[str, Schema | None] = {**streams_of(source.schema, steps), DEAD: None}
+        sink_specs, test_specs = _items(located, "sinks", SinkSpec), _items(located, "tests", TestSpec)
+        sinks = _sinks(located, sink_specs, source, streams, complete=complete)
+        tests = _tests(located, test_specs, streams, complete=complete)
+        sunk = located.data.get("sinks")
+        if complete and isinstance(sunk, list):
+            _refuse_unread(located, steps, {str(item.get("from")) for item in sunk if isinstance(item, dict)})
     located.check()
+    assert spec is not None  # noqa: S101  # or there had been a mistake
+    assert source is not None  # noqa: S101  # as above
     source = replace(source, group=source.group or spec.name)
     return Pipeline(str(file), spec.name, source, steps, sinks, tests, spec.commit)
 
@@ -224,6 +233,16 @@ def _part(located: Located, key: str, model: type[SourceSpec]) -> SourceSpec | N
     before = len(located.mistakes)
     found = validate(located, model, located.data[key], (key,))
     del located.mistakes[before:]  # the whole file is validated after it, which tells them once
+    return found
+
+
+def _items(located: Located, key: str, model: type[_Item]) -> dict[int, _Item]:
+    """Give the items of a list that are right in themselves; those that aren't are told with the whole file."""
+    given = located.data.get(key)
+    found = {}
+    for index, item in enumerate(given if isinstance(given, list) else []):
+        with contextlib.suppress(ValidationError):
+            found[index] = model.model_validate(item)
     return found
 
 
@@ -244,7 +263,8 @@ def _source(located: Located, spec: SourceSpec) -> Source | None:
         )
     if spec.time.idle < spec.time.lateness:
         expected = f"at least the lateness ({located.data['source']['time'].get('lateness')})"
-        located.refuse((*at, "time", "idle"), expected, located.shown((*at, "time", "idle"), "5m, the default"))
+        given = located.data["source"]["time"].get("idle", "5m, the default")
+        located.refuse((*at, "time", "idle"), expected, located.shown((*at, "time", "idle"), given))
     time_path = tuple(spec.time.field.split(".")) if spec.time.field else ()
     time = spec.time.name or (time_path[-1] if time_path else "ts")
     for name in spec.fields:
@@ -259,6 +279,7 @@ def _source(located: Located, spec: SourceSpec) -> Source | None:
         FieldPath(name, tuple((field.path or name).split(".")), Type(field.type)) for name, field in spec.fields.items()
     )
     reading = Reading(fields, device, time_path, spec.time.unit or Unit.US, spec.time.future)
+    _refuse_ours(located, spec.kafka.config, (*at, "kafka", "config"))
     format_ = _format(located, spec.format, (*at, "format"))
     if format_ is not None:
         refuse_problems(located, format_.problems(reading), lambda inner: (*at, *inner))
@@ -270,6 +291,14 @@ def _source(located: Located, spec: SourceSpec) -> Source | None:
     return Source(
         tuple(spec.kafka.topics), group, start, kafka, format_, reading, schema, spec.time.lateness, spec.time.idle
     )
+
+
+def _refuse_ours(located: Located, config: Mapping[str, str], at: At) -> None:
+    """Refuse settings that telemill makes itself."""
+    for key in config:
+        if key in _OURS:
+            expected = "settings of librdkafka that telemill doesn't make itself"
+            located.refuse((*at, key), expected, f"`{key}`", f"use {_OURS[key]}")
 
 
 def _format(located: Located, value: object, at: At) -> Format | None:
@@ -287,10 +316,15 @@ def _format(located: Located, value: object, at: At) -> Format | None:
 
 
 def _sinks(
-    located: Located, specs: list[SinkSpec], source: Source, streams: Mapping[str, Schema | None], *, complete: bool
+    located: Located,
+    specs: Mapping[int, SinkSpec],
+    source: Source,
+    streams: Mapping[str, Schema | None],
+    *,
+    complete: bool,
 ) -> tuple[Sink, ...]:
     sinks = []
-    for index, spec in enumerate(specs):
+    for index, spec in specs.items():
         at: At = ("sinks", index)
         if spec.from_ not in streams and complete:
             fix = did_you_mean(spec.from_, streams)
@@ -301,20 +335,21 @@ def _sinks(
             located.refuse((*at, "kafka", "topic"), "a topic that isn't read", f"`{spec.kafka.topic}`", fix)
         brokers = source.kafka.brokers if spec.kafka.brokers is None else spec.kafka.brokers
         config = source.kafka.config if spec.kafka.config is None else spec.kafka.config
+        _refuse_ours(located, config if spec.kafka.config is not None else {}, (*at, "kafka", "config"))
+        schema = streams.get(spec.from_)
         if format_ is not None:
-            place: At = (*at, "format", type(format_).__name__.lower())
-            for problem in format_.sink_problems():
-                located.refuse((*place, *problem.at), problem.expected, problem.given, problem.fix)
-            schema = streams.get(spec.from_)
+            inner: At = (type(format_).__name__.lower(),) if isinstance(spec.format, dict) else ()
+            for problem in () if schema is None else format_.sink_problems(schema):
+                located.refuse((*at, "format", *inner, *problem.at), problem.expected, problem.given, problem.fix)
             sinks.append(Sink(spec.from_, spec.kafka.topic, Kafka(brokers, config), format_, schema))
     return tuple(sinks)
 
 
 def _tests(
-    located: Located, specs: list[TestSpec], streams: Mapping[str, Schema | None], *, complete: bool
+    located: Located, specs: Mapping[int, TestSpec], streams: Mapping[str, Schema | None], *, complete: bool
 ) -> tuple[Test, ...]:
     tests = []
-    for index, spec in enumerate(specs):
+    for index, spec in specs.items():
         at: At = ("tests", index)
         if spec.at not in streams and complete:
             fix = did_you_mean(spec.at, streams)
@@ -323,9 +358,9 @@ def _tests(
     return tuple(tests)
 
 
-def _refuse_unread(located: Located, steps: tuple[Step, ...], sinks: tuple[Sink, ...]) -> None:
+def _refuse_unread(located: Located, steps: tuple[Step, ...], sunk: set[str]) -> None:
     """Refuse a step whose rows go nowhere: it would be work for nothing, and most likely a slip."""
-    read_ = {step.source for step in steps} | {sink.stream for sink in sinks}
+    read_ = {step.source for step in steps} | sunk
     for index, step in enumerate(steps):
         if step.id not in read_:
             fix = f"add a sink with `from: {step.id}`, or take the step out"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -30,6 +31,10 @@ _FLOAT = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
 _DEEPEST = 50
+_MOST = 100_000
+_LONGEST_NUMBER = 400
+_YAML = "tag:yaml.org,2002:"
+_TAGS = {_YAML + name for name in ("str", "int", "float", "bool", "null", "map", "seq", "merge", "timestamp")}
 
 
 class Mistake(NamedTuple):
@@ -48,7 +53,7 @@ class ConfigError(Exception):
     def __init__(self, file: str, mistakes: Sequence[Mistake]) -> None:
         """Order the mistakes by line."""
         self.file = file
-        self.mistakes = sorted(set(mistakes), key=lambda mistake: mistake.line)
+        self.mistakes = sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.line)
         lines = []
         for mistake in self.mistakes:
             lines.append(f"{file}:{mistake.line}: {mistake.where or 'the file'}")
@@ -76,6 +81,7 @@ class Located:
     mistakes: list[Mistake] = field(default_factory=list)
     _lines: dict[At, int] = field(default_factory=dict)
     _raw: dict[At, str] = field(default_factory=dict)
+    _secrets: dict[At, list[tuple[str, str]]] = field(default_factory=dict)
 
     def line(self, at: At) -> int:
         """Give the line of a key or value; of what encloses it where it isn't in the file."""
@@ -88,8 +94,11 @@ class Located:
         return self._raw.get(at, _shown(value))
 
     def refuse(self, at: At, expected: str, given: str | None = None, fix: str | None = None) -> None:
-        """Note a mistake."""
-        self.mistakes.append(Mistake(self.line(at), dotted(at), expected, given, fix))
+        """Note a mistake. What the environment put in at this place is shown as the variable that it was."""
+        told: list[str | None] = [expected, given, fix]
+        for value, variable in self._secrets.get(at, ()):
+            told = [text.replace(value, variable) if text else text for text in told]
+        self.mistakes.append(Mistake(self.line(at), dotted(at), str(told[0]), told[1], told[2]))
 
     def check(self) -> None:
         """Raise a ConfigError if there are mistakes."""
@@ -111,6 +120,9 @@ def load(file: Path, environ: Mapping[str, str] | None = None) -> Located:
     except UnicodeDecodeError:
         located.refuse((), "a text file in UTF-8", "other bytes")
     located.check()
+    if _brackets(text) > 4 * _DEEPEST:
+        located.refuse((), f"at most {_DEEPEST} levels", "more brackets within each other")
+    located.check()
     try:
         root = YAML(typ="rt", pure=True).compose(io.StringIO(text))
     except MarkedYAMLError as error:
@@ -130,18 +142,31 @@ def load(file: Path, environ: Mapping[str, str] | None = None) -> Located:
     return located
 
 
+def _brackets(text: str) -> int:
+    """Count how deep brackets stand within each other, at most: the YAML parser would take minutes over thousands."""
+    depth = np.cumsum([(char in "[{") - (char in "]}") for char in text])
+    return int(depth.max(initial=0))
+
+
 class _Reader:
     def __init__(self, located: Located, environ: Mapping[str, str]) -> None:
         self._to = located
         self._environ = environ
+        self._read = 0
+        self._merging = 0
 
     def read(self, node: Node, at: At) -> Any:  # YAML
         self._to._lines.setdefault(at, node.start_mark.line + 1)  # noqa: SLF001  # it fills what it makes
+        self._read += 1
+        if self._read > _MOST:
+            if self._read == _MOST + 1:
+                self._to.refuse(at, f"at most {_MOST:,} values", "more", "aliases of aliases grow quickly")
+            return None
         if len(at) > _DEEPEST:
             self._to.refuse(at, f"at most {_DEEPEST} levels", "more", "an alias may contain itself")
             return None
-        if not str(node.tag).startswith("tag:yaml.org,2002:"):
-            self._to.refuse(at, "a value without a tag", str(node.tag))
+        if str(node.tag) not in _TAGS:
+            self._to.refuse(at, "a value without a tag", str(node.tag).removeprefix(_YAML))
             return None
         if isinstance(node, MappingNode):
             return self._mapping(node, at)
@@ -149,37 +174,39 @@ class _Reader:
             return [self.read(item, (*at, index)) for index, item in enumerate(node.value)]
         return self._scalar(node, at) if isinstance(node, ScalarNode) else None
 
-    def _mapping(self, node: MappingNode, at: At) -> dict[str, Any]:
+    def _refuse(self, node: Node, at: At, expected: str, given: str) -> None:
+        """Note a mistake at a node that isn't kept, so that its line isn't either."""
+        self._to.mistakes.append(Mistake(node.start_mark.line + 1, dotted(at), expected, given, None))
+
+    def _mapping(self, node: MappingNode, at: At, skip: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """Read a mapping, but for the keys to `skip`; what it merges counts where it doesn't have the key itself."""
         found: dict[str, Any] = {}
-        merged: dict[str, Any] = {}
+        parts: list[Node] = []
         for key, value in node.value:
-            if key.value == "<<" and key.style is None:
-                for part in value.value if isinstance(value, SequenceNode) else [value]:
-                    if not isinstance(part, MappingNode):
-                        self._to.refuse(at, "a mapping to merge with `<<`", _shown(getattr(part, "value", None)))
-                        continue
-                    merged = {**self._mapping(part, at), **merged}
-                continue
             if not isinstance(key, ScalarNode):
-                self._to.refuse(at, "keys that are text", "a list or mapping as a key")
-                continue
-            name = str(key.value)
-            line = key.start_mark.line + 1
-            if name in found:
-                first = self._to.line((*at, name))
-                self._to.mistakes.append(
-                    Mistake(
-                        line,
-                        dotted((*at, name)),
-                        "each key once",
-                        f"`{name}`, which stands on line {first} already",
-                        None,
-                    )
+                self._refuse(key, at, "keys that are text", "a list or mapping as a key")
+            elif key.value == "<<" and key.style is None:
+                parts += value.value if isinstance(value, SequenceNode) else [value]
+            elif key.value in found:
+                first = self._to.line((*at, key.value))
+                self._refuse(
+                    key, (*at, key.value), "each key once", f"`{key.value}`, which stands on line {first} already"
                 )
+            elif key.value not in skip:
+                place = (*at, str(key.value))
+                self._to._lines[place] = key.start_mark.line + 1  # noqa: SLF001  # as above
+                found[str(key.value)] = self.read(value, place)
+        merged: dict[str, Any] = {}
+        for part in parts:
+            if not isinstance(part, MappingNode):
+                self._refuse(part, at, "a mapping to merge with `<<`", _shown(part.value))
                 continue
-            place = (*at, name)
-            self._to._lines[place] = line  # noqa: SLF001  # as above
-            found[name] = self.read(value, place)
+            self._merging += 1
+            if self._merging > _DEEPEST:
+                self._refuse(part, at, f"at most {_DEEPEST} merges within each other", "more, as in a merge of itself")
+            else:
+                merged |= self._mapping(part, at, skip | found.keys() | merged.keys())
+            self._merging -= 1
         return {**merged, **found}
 
     def _scalar(self, node: ScalarNode, at: At) -> Any:  # YAML
@@ -187,6 +214,9 @@ class _Reader:
         if "${" in text:
             self._to._raw[at] = text  # noqa: SLF001  # as above
             text = _VARIABLE.sub(lambda match: self._variable(match, at), text)
+        if node.style is None and len(text) > _LONGEST_NUMBER and _INT.fullmatch(text):
+            self._to.refuse(at, f"a number of at most {_LONGEST_NUMBER} digits", f"{len(text)} digits", "quote it")
+            return None
         return text if node.style is not None else _resolve(text)
 
     def _variable(self, match: re.Match[str], at: At) -> str:
@@ -196,6 +226,8 @@ class _Reader:
             self._to.refuse(at, "`${NAME}` or `${NAME:-default}`", self._to.shown(at, None), "`$${` for a plain `${`")
             return ""
         value = self._environ.get(match[1])
+        if value:
+            self._to._secrets.setdefault(at, []).append((value, match[0]))  # noqa: SLF001  # as above
         if not value and match[2] is not None:
             value = match[2]
         if value is None:

@@ -54,7 +54,9 @@ class _Steps:
     def read(self, at: At, item: object) -> None:
         key = self._key(at, item)
         if key is None or not isinstance(item, dict):
-            self._last = ""
+            # What goes on from a broken step isn't blamed for it.
+            self._last = str(item.get("id", "")) if isinstance(item, dict) else ""
+            self._streams.setdefault(self._last, None)
             return
         name = self._id(at, item, key)
         stream = self._from(at, item)
@@ -127,7 +129,7 @@ class _Steps:
         if "from" not in item:
             return self._last
         stream = item["from"]
-        if stream not in self._streams:
+        if not isinstance(stream, str) or stream not in self._streams:
             place = (*at, "from")
             names = ", ".join(self._streams)
             fix = did_you_mean(str(stream), self._streams)

@@ -6,10 +6,11 @@ record's own key and time. Of an expected row only the columns that it names are
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from connectors.codec.json import Json, TimeText
 from operators.batch import Batch
 from pipelines.plan import DEAD, Pipeline, Test
 from pipelines.shard import Product, Shard
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,17 @@ class Result:
 
 def run_tests(pipeline: Pipeline) -> list[Result]:
     """Run every test of a pipeline."""
-    return [Result(test, _differences(test, _rows(pipeline, test))) for test in pipeline.tests]
+    results = []
+    for test in pipeline.tests:
+        try:
+            results.append(Result(test, _differences(test, _rows(pipeline, test))))
+        except _UnfitError as error:
+            results.append(Result(test, [str(error)]))
+    return results
+
+
+class _UnfitError(ValueError):
+    """A row that can't be made a record."""
 
 
 def _rows(pipeline: Pipeline, test: Test) -> list[dict[str, Any]]:
@@ -43,8 +56,8 @@ def _rows(pipeline: Pipeline, test: Test) -> list[dict[str, Any]]:
     if test.input:
         write = source.format.sample(source.reading)
         keys = [None if (key := row.get("$key")) is None else str(key).encode() for row in test.input]
-        times = np.array([_timestamp(row.get("$timestamp")) for row in test.input], np.int64)
-        values = [write(row) for row in test.input]
+        times = np.array([_timestamp(row.get("$timestamp"), index) for index, row in enumerate(test.input)], np.int64)
+        values = [_written(write, row, index) for index, row in enumerate(test.input)]
         products.append(shard.process(Records(source.topics[0], 0, values, keys, times, np.arange(len(values)))))
     if test.close_windows:
         products.append(shard.close())
@@ -59,10 +72,29 @@ def _encoded(made: Product, stream: str, encode: Any) -> Sequence[bytes]:  # an 
     return () if rows is None else encode(rows, made.devices)
 
 
-def _timestamp(value: object) -> int:
-    if isinstance(value, str):
-        return int(datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp() * 1_000_000)
-    return int(value) * 1_000 if isinstance(value, int) else -1
+def _written(write: Callable[[Mapping[str, Any]], bytes], row: Mapping[str, Any], index: int) -> bytes:
+    try:
+        return write(row)
+    except Exception as error:  # noqa: BLE001  # a codec raises many kinds
+        message = f"input row {index + 1} can't be written as a record: {type(error).__name__}: {error}"
+        raise _UnfitError(message) from None
+
+
+def _timestamp(value: object, index: int) -> int:
+    """Give a record's own time in us; -1 for a record without one."""
+    if value is None:
+        return -1
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value * 1_000
+    expected = "ms since 1970, or ISO 8601 with an offset such as 2026-01-31T12:00:00Z"
+    try:
+        at = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        at = datetime.min  # noqa: DTZ901  # without a time zone, so it is refused
+    if at.tzinfo is None:
+        message = f"input row {index + 1}: $timestamp: expected {expected}, given {_value(value)}"
+        raise _UnfitError(message)
+    return round((at - _EPOCH) / timedelta(microseconds=1))
 
 
 def _differences(test: Test, got: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -99,4 +131,4 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
-    return orjson.dumps(value).decode()
+    return json.dumps(value, default=str, ensure_ascii=False)

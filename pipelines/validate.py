@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -89,6 +89,7 @@ def _refuse(located: Located, model: type[BaseModel], detail: ErrorDetails, to_f
     place = to_file(inner)
     if "at" in context:
         place = (*place, context["at"])
+        given = given.get(context["at"]) if isinstance(given, dict) else given
     if kind in {"enum", "literal_error"}:
         choices = [choice.strip("'") for choice in str(context["expected"]).replace(" or ", ", ").split(", ")]
         expected, fix = f"one of {', '.join(choices)}", did_you_mean(str(given), choices)
@@ -110,14 +111,19 @@ def _model_at(model: type[BaseModel], inner: At) -> type[BaseModel] | None:
     """Find the model of a place inside a model, through lists, options and mappings."""
     found: Any = model
     for key in inner:
-        if isinstance(key, str) and isinstance(found, type) and issubclass(found, BaseModel):
+        if isinstance(found, type) and issubclass(found, BaseModel):
             fields = {field.alias or name: field for name, field in found.model_fields.items()}
-            if key not in fields:
-                return None
-            found = fields[key].annotation
-        models = [found, *get_args(found)]
-        found = next((m for m in models if isinstance(m, type) and issubclass(m, BaseModel)), found)
+            found = _core(fields[str(key)].annotation) if key in fields else None
+        else:
+            found = _core(get_args(found)[-1]) if get_args(found) else None
     return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+
+
+def _core(annotation: Any) -> Any:
+    """Give the model, list or mapping that an annotation is about, without validators and options around it."""
+    if get_origin(annotation) in {list, dict} or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return annotation
+    return next((core for core in map(_core, get_args(annotation)) if core is not None), None)
 
 
 def _names_at(model: type[BaseModel], inner: At) -> list[str]:

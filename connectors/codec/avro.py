@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 import fastavro
 import numpy as np
+from fastavro.schema import expand_schema
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
 
 from connectors.codec.base import Decoded, Decoder, Encoder, Format, Reading, Records, cells
@@ -33,7 +35,7 @@ _TYPES: Mapping[Type, Any] = {
     Type.TEXT: "string",
     Type.TIME: {"type": "long", "logicalType": "timestamp-micros"},
 }
-_RAW_TIMES = ("timestamp-", "local-timestamp-", "time-", "date")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Avro(Format):
@@ -55,8 +57,8 @@ class Avro(Format):
         if self.schema_ is not None:
             file = Path((info.context or {}).get("folder", ".")) / self.schema_
             try:
-                # Times are read as the numbers they are: the pipeline says their unit.
-                self._parsed = fastavro.parse_schema(_without_times(json.loads(file.read_bytes())))
+                # Times are read as the numbers they are, the pipeline says their unit; a UUID as the text it is.
+                self._parsed = fastavro.parse_schema(_without_logical(json.loads(file.read_bytes())))
             except OSError as error:
                 expected = f"a file that can be read ({error.strerror})"
                 raise unfit(expected, at="schema") from None
@@ -71,6 +73,7 @@ class Avro(Format):
             return [
                 Problem(("format",), "`format: {avro: {schema: FILE.avsc}}`: reading needs the writer's schema", "avro")
             ]
+        schema = expand_schema(self._parsed)
         paths: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
             (("fields", field.name), field.path) for field in reading.fields
         ]
@@ -78,18 +81,23 @@ class Avro(Format):
         paths += [(("time",), reading.time)] if reading.time else []
         problems = []
         for at, path in paths:
-            names = _fields_at(self._parsed, path[:-1])
+            names = _fields_at(schema, path[:-1])
             if names is None or path[-1] not in names:
                 there = ", ".join(sorted(names or ())) or "no fields there"
                 problems.append(Problem(at, f"a field of the Avro schema: {there}", f"`{'.'.join(path)}`"))
         return problems
 
-    def sink_problems(self) -> Sequence[Problem]:
-        """Refuse a schema: what is written follows from the columns."""
-        if self.schema_ is None:
-            return ()
-        fix = "write `format: avro`; `telemill explain --json` shows the schema"
-        return [Problem(("schema",), "no schema in a sink: it is made from the columns", self.schema_, fix)]
+    def sink_problems(self, schema: Schema) -> Sequence[Problem]:
+        """Refuse a schema, as what is written follows from the columns, and columns that Avro can't name."""
+        problems = []
+        if self.schema_ is not None:
+            fix = "write `format: avro`; `telemill explain --json` shows the schema"
+            problems.append(Problem(("schema",), "no schema in a sink: it is made from the columns", self.schema_, fix))
+        names = [name for name in schema.names() if not _NAME.fullmatch(name)]
+        if names:
+            expected = "columns named with letters, digits and _, as Avro wants them"
+            problems.append(Problem((), expected, ", ".join(f"`{name}`" for name in names)))
+        return problems
 
     def decoder(self, reading: Reading) -> Decoder:
         """Make a decoder."""
@@ -154,14 +162,14 @@ class _Encoder:
         return list(map(_write, repeat(self._avro), map(dict, map(zip, repeat(tuple(lists)), rows))))
 
 
-def _without_times(schema: Any) -> Any:  # JSON
-    """Drop the logical types that fastavro would turn into datetime objects, one a value."""
+def _without_logical(schema: Any) -> Any:
+    """Drop the logical types that fastavro would turn into objects, one a value; a decimal needs its own."""
     if isinstance(schema, list):
-        return [_without_times(item) for item in schema]
+        return [_without_logical(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    is_time = str(schema.get("logicalType", "")).startswith(_RAW_TIMES)
-    return {key: _without_times(value) for key, value in schema.items() if not (is_time and key == "logicalType")}
+    keep = schema.get("logicalType") == "decimal"
+    return {key: _without_logical(value) for key, value in schema.items() if keep or key != "logicalType"}
 
 
 def _fields_at(schema: Any, path: Sequence[str]) -> Mapping[str, Any] | None:  # JSON

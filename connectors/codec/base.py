@@ -131,8 +131,9 @@ class Format(BaseModel):
         del reading
         return ()
 
-    def sink_problems(self) -> Sequence[Problem]:
-        """Say which options make no sense where rows are written."""
+    def sink_problems(self, schema: Schema) -> Sequence[Problem]:
+        """Say what keeps rows of this schema from being written so."""
+        del schema
         return ()
 
     def decoder(self, reading: Reading) -> Decoder:

@@ -6,7 +6,9 @@ whatever its length; only a column with something wrong in it is looked at value
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from itertools import compress, repeat
 from operator import methodcaller
 from typing import Any
@@ -24,6 +26,8 @@ YEAR_1 = -62_135_596_800_000_000
 YEAR_10000 = 253_402_300_800_000_000
 _PER_UNIT = {Unit.S: 1_000_000, Unit.MS: 1_000, Unit.US: 1}
 _EXACT = 2.0**53
+_ADDRESS = re.compile(r" ?(?:from )?<[^<>]* at 0x[0-9a-f]+>")
+"""An object as Python shows it: another one at each run."""
 _SHOWN = 60
 _NAMES = {dict: "an object", list: "a list", str: "text", bool: "a bool", int: "a number", float: "a number"}
 
@@ -94,7 +98,7 @@ class Documents:
         values = self._pick(path)
         kinds = set(map(type, values)) - {type(None)}
         if type_ is Type.FLOAT:
-            if not kinds <= {float, int} or not _fit_float(values):
+            if not kinds <= {float, int, Decimal} or not _fit_float(values):
                 values = self._check(values, name, "a number", _is_float, None)
             return np.array(values, np.float64)
         if type_ is Type.TEXT:
@@ -125,7 +129,9 @@ class Documents:
         parts = [self._part(path) for path in reading.device]
         if len(parts) == 1:
             return list(map(str.encode, parts[0]))
-        return list(map(join_id, zip(*parts, strict=True)))
+        if any(mark in "".join(part) for part in parts for mark in "/%"):
+            return list(map(join_id, zip(*parts, strict=True)))
+        return list(map(str.encode, map("/".join, zip(*parts, strict=True))))
 
     def _part(self, path: tuple[str, ...]) -> list[str]:
         values = self._pick(path)
@@ -151,18 +157,18 @@ class Documents:
         kinds = set(map(type, values))
         expected = f"a time as a number of {unit.value} since 1970, between the years 1 and 9999"
         low, high = (_in_unit(limit, unit) for limit in (YEAR_1, YEAR_10000))
-        if not kinds <= {int, float} or not low <= min(values, default=0) or not max(values, default=0) < high:
+        fits = kinds <= {int, float} and low <= min(values, default=0) and max(values, default=0) < high
+        if not fits or (float in kinds and np.isnan(np.array(values, np.float64)).any()):
             values = self._check(values, name, expected, lambda v: type(v) in {int, float} and low <= v < high, 0)
             kinds = set(map(type, values))
         if kinds <= {int}:
-            whole = np.array(values, np.int64)
-            return whole // 1_000 if unit is Unit.NS else whole * _PER_UNIT[unit]
-        numbers = np.array(values, np.float64)
-        if not np.isfinite(numbers).all():
-            self._check(values, name, expected, np.isfinite, 0)
-            numbers = np.nan_to_num(numbers, posinf=0.0, neginf=0.0)
-        us = numbers / 1_000 if unit is Unit.NS else numbers * _PER_UNIT[unit]
-        return np.rint(us).astype(np.int64)
+            return _whole(values, unit)
+        if kinds <= {float}:
+            return _fraction(values, unit)
+        # Each in its own way: a time must not depend on how others in the batch are written.
+        is_float = np.array([type(value) is float for value in values])
+        whole = _whole([0 if type(value) is float else value for value in values], unit)
+        return np.where(is_float, _fraction([value if type(value) is float else 0.0 for value in values], unit), whole)
 
     def _iso(self, values: list[Any], name: str) -> NDArray[np.int64]:
         expected = "a time as in ISO 8601 with an offset, such as 2026-01-31T12:00:00Z"
@@ -181,7 +187,8 @@ class Documents:
     ) -> None:
         ahead = ts - records.timestamp
         for row in np.flatnonzero((ahead > reading.future) & (records.timestamp >= 0)).tolist():
-            far = format_duration(int(ahead[row]) // 1_000_000 * 1_000_000)
+            us = int(ahead[row])
+            far = format_duration(us - us % 1_000_000 if us >= 1_000_000 else us)
             most = format_duration(reading.future)
             reason = (
                 f"field `{name}`: expected a time at most {most} ahead of the record's own, given {_show(values[row])}"
@@ -222,8 +229,21 @@ def decode_each(
     return docs, bad
 
 
+def _whole(values: Sequence[int], unit: Unit) -> NDArray[np.int64]:
+    """Turn whole numbers into us, exactly; the years that are allowed hold more ns than 64 bits."""
+    if unit is Unit.NS:
+        return np.array([value // 1_000 for value in values], np.int64)
+    return np.array(values, np.int64) * _PER_UNIT[unit]
+
+
+def _fraction(values: Sequence[float], unit: Unit) -> NDArray[np.int64]:
+    """Turn numbers with a fraction into us, to the nearest."""
+    numbers = np.array(values, np.float64)
+    return np.rint(numbers / 1_000 if unit is Unit.NS else numbers * _PER_UNIT[unit]).astype(np.int64)
+
+
 def _line(error: Exception) -> str:
-    text = str(error).strip().split("\n", 1)[0]
+    text = _ADDRESS.sub("", str(error).strip().split("\n", 1)[0])
     return text or type(error).__name__
 
 
@@ -240,7 +260,7 @@ def _fit_float(values: list[Any]) -> bool:
 
 
 def _is_float(value: object) -> bool:
-    if value is None or type(value) is float:
+    if value is None or type(value) in {float, Decimal}:
         return True
     return type(value) is int and abs(value) < 10**300
 

@@ -74,16 +74,24 @@ def _suspects(values: Sequence[bytes | None], docs: Sequence[Any]) -> list[int]:
     orjson keeps the last of equal keys and says nothing. What it read, written again, has fewer colons then. Escapes
     could hide a colon or make one, so a value with a backslash is always a suspect.
     """
+    try:
+        written = list(map(orjson.dumps, docs))
+    except orjson.JSONEncodeError:
+        return list(range(len(docs)))  # one is nested deeper than orjson writes, though not than it reads
     raw = [value or b"" for value in values] if None in values else values
     had = np.fromiter(map(bytes.count, raw, repeat(b":")), np.int64, len(values))  # type: ignore[arg-type]  # no None left
-    has = np.fromiter(map(bytes.count, map(orjson.dumps, docs), repeat(b":")), np.int64, len(values))
+    has = np.fromiter(map(bytes.count, written, repeat(b":")), np.int64, len(values))
     escapes = np.fromiter(map(bytes.find, raw, repeat(b"\\")), np.int64, len(values))  # type: ignore[arg-type]  # as above
     return np.flatnonzero((had != has) | (escapes >= 0)).tolist()  # type: ignore[no-any-return]  # numpy's list
 
 
 def _once(value: bytes | None) -> None:
-    """Raise a ValueError if an object in this JSON text names a key twice."""
-    json.loads(value or b"null", object_pairs_hook=_refuse_twice)
+    """Raise a ValueError if an object in this JSON text names a key twice, or can't be looked through for its depth."""
+    try:
+        json.loads(value or b"null", object_pairs_hook=_refuse_twice)
+    except RecursionError:
+        message = "it is nested too deeply"
+        raise ValueError(message) from None
 
 
 def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

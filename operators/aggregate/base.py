@@ -7,13 +7,20 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.base import Problem, SpecError, classes_of
 from operators.batch import Column, Schema, Text, Type, missing
+
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+"""The arrays of an aggregate, by name, one element a pane."""
+Times: TypeAlias = NDArray[np.int64]
+"""A number for each row: a time in us, or a pane."""
+Values: TypeAlias = "NDArray[Any] | None"
+"""A value for each row: float64, or int64 for int, bool and time columns; None where no column was given."""
 
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\(\s*([^()]*?)\s*\)\s*")
 
@@ -35,20 +42,14 @@ class Aggregate(ABC):
     """Whether it takes a column at all costs."""
 
     result: Type
-    fields: Mapping[str, tuple[type[np.generic], Any]]
+    fields: dict[str, tuple[type[np.generic], Any]]
 
     def __init__(self, column: Type | None) -> None:
         """Set the type of the result and the arrays for a column of this type."""
         self.column = column
 
     @abstractmethod
-    def update(
-        self,
-        arrays: Mapping[str, NDArray[Any]],
-        pane: NDArray[np.int64],
-        ts: NDArray[np.int64],
-        values: NDArray[Any] | None,
-    ) -> None:
+    def update(self, arrays: Arrays, pane: Times, ts: Times, values: Values) -> None:
         """Take in rows.
 
         Args:
@@ -59,8 +60,29 @@ class Aggregate(ABC):
         """
 
     @abstractmethod
-    def finish(self, arrays: Mapping[str, NDArray[Any]]) -> Column:
+    def finish(self, arrays: Arrays) -> Column:
         """Give the results of panes, from their elements of the arrays."""
+
+
+class OneValue(Aggregate):
+    """An aggregate that picks one of the values: of the column's type (int for a bool), missing if there were none."""
+
+    accepts: ClassVar[frozenset[Type]] = Aggregate.accepts | {Type.TIME}
+    timed: ClassVar[bool] = False
+    """Whether it keeps the event time of the value too."""
+
+    def __init__(self, column: Type | None) -> None:
+        """Keep a value, and whether there was any."""
+        super().__init__(column)
+        self.result = Type.INT if column is Type.BOOL or column is None else column
+        empty = empty_of(self.result)
+        self.fields = {"seen": (np.bool_, False), "value": (type(empty), empty)}
+        if self.timed:
+            self.fields["at"] = (np.int64, 0)
+
+    def finish(self, arrays: Arrays) -> Column:
+        """Give the values."""
+        return arrays["value"]
 
 
 def empty_of(type_: Type) -> np.generic:
@@ -106,7 +128,9 @@ def parse_call(text: str, schema: Schema, at: tuple[str | int, ...]) -> tuple[st
     """
     match = _CALL.fullmatch(text)
     if match is None:
-        fix = f"`{text.strip()}()`" if text.strip() in aggregates() else None
+        known = aggregates().get(text.strip())
+        columns = [name for name, type_ in schema.columns.items() if known and type_ in known.accepts]
+        fix = f"`{text.strip()}({columns[0] if known and known.needs_column else ''})`" if columns else None
         raise SpecError([Problem(at, "an aggregate of a column, such as mean(temperature)", f"`{text}`", fix)])
     name, argument = match.groups()
     found = aggregates().get(name)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from operators.aggregate.base import Aggregate
+from operators.aggregate.base import Aggregate, Arrays, Times, Values
 from operators.batch import Column, Type
 
 
@@ -19,19 +17,17 @@ class Count(Aggregate):
     accepts: ClassVar[frozenset[Type]] = frozenset(Type)
     needs_column: ClassVar[bool] = False
     result = Type.INT
-    fields: Mapping[str, tuple[type[np.generic], Any]] = {"n": (np.int64, 0)}
 
-    def update(
-        self,
-        arrays: Mapping[str, NDArray[Any]],
-        pane: NDArray[np.int64],
-        ts: NDArray[np.int64],  # noqa: ARG002  # the shape of every aggregate
-        values: NDArray[Any] | None,  # noqa: ARG002  # the shape of every aggregate
-    ) -> None:
+    def __init__(self, column: Type | None) -> None:
+        """Keep a number a pane."""
+        super().__init__(column)
+        self.fields = {"n": (np.int64, 0)}
+
+    def update(self, arrays: Arrays, pane: Times, ts: Times, values: Values) -> None:  # noqa: ARG002  # the shape of every aggregate
         """Count the rows."""
         _count(pane, arrays["n"])
 
-    def finish(self, arrays: Mapping[str, NDArray[Any]]) -> Column:
+    def finish(self, arrays: Arrays) -> Column:
         """Give the counts."""
         return arrays["n"]
 

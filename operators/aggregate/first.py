@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from operators.aggregate.base import Aggregate, empty_of
-from operators.batch import Column, Type
+from operators.aggregate.base import Arrays, OneValue, Times, Values
 
 
-class First(Aggregate):
+class First(OneValue):
     """The earliest value by event time; of the column's type, int for a bool."""
 
-    accepts: ClassVar[frozenset[Type]] = Aggregate.accepts | {Type.TIME}
+    timed: ClassVar[bool] = True
 
-    def __init__(self, column: Type | None) -> None:
-        """Keep one value and its time a pane."""
-        super().__init__(column)
-        self.result = Type.INT if column is Type.BOOL or column is None else column
-        empty = empty_of(self.result)
-        self.fields = {"seen": (np.bool_, False), "at": (np.int64, 0), "value": (type(empty), empty)}
-
-    def update(
-        self,
-        arrays: Mapping[str, NDArray[Any]],
-        pane: NDArray[np.int64],
-        ts: NDArray[np.int64],
-        values: NDArray[Any] | None,
-    ) -> None:
+    def update(self, arrays: Arrays, pane: Times, ts: Times, values: Values) -> None:
         """Keep the earliest value."""
         _first(pane, ts, values, arrays["seen"], arrays["at"], arrays["value"])
-
-    def finish(self, arrays: Mapping[str, NDArray[Any]]) -> Column:
-        """Give the earliest values."""
-        return arrays["value"]
 
 
 @njit(cache=True, nogil=True)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from operators.aggregate.base import Arrays, Times, Values
 from operators.aggregate.sum import Sum, total_of
 from operators.batch import Column, Type
 
@@ -19,17 +16,11 @@ class Mean(Sum):
         """Sum as floats, whatever the column."""
         super().__init__(Type.FLOAT)
 
-    def update(
-        self,
-        arrays: Mapping[str, NDArray[Any]],
-        pane: NDArray[np.int64],
-        ts: NDArray[np.int64],
-        values: NDArray[Any] | None,
-    ) -> None:
+    def update(self, arrays: Arrays, pane: Times, ts: Times, values: Values) -> None:
         """Add the values."""
         super().update(arrays, pane, ts, None if values is None else values.astype(np.float64, copy=False))
 
-    def finish(self, arrays: Mapping[str, NDArray[Any]]) -> Column:
+    def finish(self, arrays: Arrays) -> Column:
         """Give the means."""
         n = arrays["n"]
         return np.where(n > 0, total_of(arrays) / np.maximum(n, 1), np.nan)

@@ -7,14 +7,11 @@ missing. A sum of no values is missing, as in SQL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from operators.aggregate.base import Aggregate
+from operators.aggregate.base import Aggregate, Arrays, Times, Values
 from operators.batch import MISSING_INT, Column, Type
 
 
@@ -29,30 +26,24 @@ class Sum(Aggregate):
         if column is Type.FLOAT:
             self.fields = {"n": (np.int64, 0), "total": (np.float64, 0.0), "lost": (np.float64, 0.0)}
 
-    def update(
-        self,
-        arrays: Mapping[str, NDArray[Any]],
-        pane: NDArray[np.int64],
-        ts: NDArray[np.int64],  # noqa: ARG002  # the shape of every aggregate
-        values: NDArray[Any] | None,
-    ) -> None:
+    def update(self, arrays: Arrays, pane: Times, ts: Times, values: Values) -> None:  # noqa: ARG002  # the shape of every aggregate
         """Add the values."""
         if "lost" in arrays:
             _add_float(pane, values, arrays["n"], arrays["total"], arrays["lost"])
         else:
             _add_int(pane, values, arrays["n"], arrays["total"], arrays["overflow"])
 
-    def finish(self, arrays: Mapping[str, NDArray[Any]]) -> Column:
+    def finish(self, arrays: Arrays) -> Column:
         """Give the sums."""
         if "lost" in arrays:
             return np.where(arrays["n"] > 0, total_of(arrays), np.nan)
         return np.where((arrays["n"] > 0) & ~arrays["overflow"], arrays["total"], MISSING_INT)
 
 
-def total_of(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+def total_of(arrays: Arrays) -> NDArray[np.float64]:
     """Give the compensated float sums; where a value was infinite there is nothing to compensate."""
     total = arrays["total"]
-    return np.where(np.isfinite(total), total + arrays["lost"], total)
+    return total + np.where(np.isfinite(total), arrays["lost"], 0.0)
 
 
 @njit(cache=True, nogil=True)

@@ -6,7 +6,8 @@ of its earlier differences gives the share of rows that differed at least as muc
 logarithm of that share. Beyond the largest differences on record the share is extrapolated as a power law. So one
 threshold fits every device, and a device that wanders always is allowed to wander.
 
-Up to `warmup` values of a device `score` is 0. A missing value scores 0 and changes nothing. Rows count, not time:
+Up to `warmup` values of a device `score` is 0. A missing value, or one beyond 1e150, scores 0 and changes nothing. Rows
+count, not time:
 irregular sampling is taken as it comes.
 
 Take `range` instead where fixed limits are known.
@@ -38,6 +39,8 @@ BINS = 96
 PER_OCTAVE = 4
 LOWEST = -12.0
 """log2 of the lower edge of the first bin; the last bin ends at 2**12 usual deviations."""
+LARGEST = 1e150
+"""Values beyond are no measurements; a difference of two could overflow, and stay in the means for ever."""
 ENOUGH = 5.0
 """Rows that a tail must hold to be believed; beyond, it is extrapolated."""
 
@@ -68,7 +71,7 @@ class _State:
         """By slot: the histogram of differences, in quarters of an octave."""
         half = np.log(0.5)
         self._rates = np.array(
-            [-np.expm1(half / spec.fast), -np.expm1(half / spec.slow), np.exp(-half / spec.history), spec.warmup]
+            [-np.expm1(half / spec.fast), -np.expm1(half / spec.slow), np.exp(half / spec.history), spec.warmup]
         )
 
     def on_batch(self, batch: Batch) -> Outputs:
@@ -108,13 +111,16 @@ def _surprise(record, weight, position):  # type: ignore[no-untyped-def]  # comp
             further, further_tail = k, tail
         if k <= bin_ and further >= 0:
             break
+    # The value itself counts as one more row, so that no history makes it impossible (Vovk et al., "Algorithmic
+    # learning in a random world", 2005: the p-value of a conformal predictor).
+    counted = -math.log10((at + 1) / (weight + 1))
     if bin_ <= near or near < 0:
-        return -math.log10((at + 0.5) / (weight + 1))
+        return counted
     slope = 0.0
     if further >= 0:
         # A power law through the two points; the bounds keep one crowded bin from making it flat or upright.
         slope = min(max(math.log10(further_tail / near_tail) / max(near - further, 1), 0.02), 1.0)
-    return -math.log10(near_tail / weight) + slope * max(position - near - 0.5, 0.0)
+    return max(counted, -math.log10(near_tail / weight) + slope * max(position - near - 0.5, 0.0))
 
 
 @njit(cache=True, nogil=True)
@@ -123,7 +129,7 @@ def _score(device, values, rates, levels, record, score, expected, side):  # typ
     fast_rate, slow_rate, keep, warmup = rates
     for row in range(len(values)):
         value = values[row]
-        if not math.isfinite(value):
+        if not abs(value) <= LARGEST:  # NaN too
             continue
         slot = device[row]
         n, fast, slow, deviation, weight = levels[slot]

@@ -65,9 +65,7 @@ class _State:
             batch.device, batch.ts, batch.watermark, batch.live, self._size, panes.head, panes.closed_to, panes.start,
             panes.next, panes.free, panes.free_count, pane, closed,
         )  # fmt: skip
-        if self._time is not None:
-            batch = batch.adding({self._time: batch.ts})
-        panes.update(batch, pane)
+        panes.update(batch if self._time is None else batch.adding({self._time: batch.ts}), pane)
         out = self._rows(batch, *closed[:, :count])
         panes.release(closed[0, :count][closed[0, :count] >= 0])
         late = np.flatnonzero(batch.live & (pane == NO_PANE))

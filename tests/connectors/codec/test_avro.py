@@ -1,0 +1,303 @@
+"""Avro without a header: read by a schema in a file, written by a schema made from the columns."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.codec.avro import Avro, row_schema
+from connectors.codec.base import Decoded, Reading, Unit
+from operators.batch import Schema, Type
+from tests.connectors.codec.records import batch, decoded, plain, reading, records
+
+AIR = {
+    "type": "record",
+    "name": "Air",
+    "fields": [{"name": "t", "type": ["null", "double"]}, {"name": "rh", "type": "float"}],
+}
+SCHEMA: dict[str, Any] = {
+    "type": "record",
+    "name": "Reading",
+    "namespace": "org.example",
+    "fields": [
+        {"name": "dev", "type": "string"},
+        {"name": "ts", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "air", "type": ["null", AIR]},
+        {"name": "n", "type": ["null", "int", "long"]},
+        {"name": "ok", "type": "boolean"},
+        {"name": "mode", "type": {"type": "enum", "name": "Mode", "symbols": ["ON", "OFF"]}},
+        {"name": "tags", "type": {"type": "array", "items": "string"}},
+        {"name": "built", "type": ["null", {"type": "int", "logicalType": "date"}]},
+    ],
+}
+FIELDS = {"air.t": Type.FLOAT, "air.rh": Type.FLOAT, "n": Type.INT, "ok": Type.BOOL, "mode": Type.TEXT}
+FULL = {
+    "dev": "a",
+    "ts": 1_273_363_200_123,
+    "air": {"t": 20.5, "rh": 0.5},
+    "n": 2**40,
+    "ok": True,
+    "mode": "OFF",
+    "tags": ["x", "y"],
+    "built": 14_738,
+}
+
+
+def avro(folder: Path, schema: Any = None) -> Avro:
+    """Give the format with a schema in a file."""
+    (folder / "reading.avsc").write_text(json.dumps(schema or SCHEMA))
+    return Avro.model_validate({"schema": "reading.avsc"}, context={"folder": folder})
+
+
+def datum(value: Mapping[str, Any], schema: Any = None) -> bytes:
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, fastavro.parse_schema(schema or SCHEMA), value)
+    return stream.getvalue()
+
+
+def read(format_: Avro, values: list[bytes | None], of: Reading) -> Decoded:
+    assert format_.problems(of) == []
+    return decoded(format_.decoder(of), records(values))
+
+
+def test_records_unions_enums_and_times_are_read_as_what_they_hold(tmp_path: Path) -> None:
+    bare = {**FULL, "air": None, "n": None, "ok": False, "mode": "ON", "ts": -1}
+    out = read(avro(tmp_path), [datum(FULL), datum(bare)], reading(FIELDS))
+    assert out.dead == ()
+    assert out.ts.tolist() == [1_273_363_200_123_000, -1_000]
+    assert {name: plain(column) for name, column in out.columns.items()} == {
+        "t": [20.5, None],
+        "rh": [0.5, None],
+        "n": [2**40, None],
+        "ok": [True, False],
+        "mode": ["OFF", "ON"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("logical", "unit", "number", "us"),
+    [
+        ("timestamp-millis", Unit.MS, 1_273_363_200_123, 1_273_363_200_123_000),
+        ("timestamp-micros", Unit.US, 1_273_363_200_123_456, 1_273_363_200_123_456),
+        ("local-timestamp-millis", Unit.MS, 5, 5_000),
+        ("local-timestamp-micros", Unit.US, 5, 5),
+        ("timestamp-nanos", Unit.NS, 1_273_363_200_123_456_789, 1_273_363_200_123_456),
+        ("timestamp-micros", Unit.US, -62_135_596_800_000_000, -62_135_596_800_000_000),
+    ],
+)
+@pytest.mark.parametrize("union", [False, True], ids=["plain", "in a union"])
+def test_times_are_read_as_the_numbers_they_are(
+    logical: str, unit: Unit, number: int, us: int, union: bool, tmp_path: Path
+) -> None:
+    time: Any = {"type": "long", "logicalType": logical}
+    fields = [{"name": "dev", "type": "string"}, {"name": "ts", "type": ["null", time] if union else time}]
+    fields += [{"name": "n", "type": {"type": "long", "logicalType": logical}}]
+    plain_schema = json.loads(json.dumps({"type": "record", "name": "R", "fields": fields}))
+    raw = json.loads(json.dumps(plain_schema).replace(f', "logicalType": "{logical}"', ""))
+    value = datum({"dev": "a", "ts": number, "n": number}, raw)
+    out = read(avro(tmp_path, plain_schema), [value], reading({"n": Type.INT}, unit=unit))
+    assert (out.ts.tolist(), plain(out.columns["n"])) == ([us], [number])
+
+
+def test_a_date_and_a_time_of_day_are_read_as_numbers(tmp_path: Path) -> None:
+    out = read(avro(tmp_path), [datum(FULL)], reading({"built": Type.INT}))
+    assert plain(out.columns["built"]) == [14_738]
+
+
+def test_a_uuid_names_a_device(tmp_path: Path) -> None:
+    schema = json.loads(json.dumps(SCHEMA))
+    schema["fields"][0]["type"] = {"type": "string", "logicalType": "uuid"}
+    name = "6f9619ff-8b86-d011-b42d-00c04fc964ff"
+    out = read(avro(tmp_path, schema), [datum({**FULL, "dev": name}, schema)], reading({"ok": Type.BOOL}))
+    assert [letter.reason for letter in out.dead] == []
+    assert list(out.device) == [name.encode()]
+
+
+def test_a_record_type_can_be_used_again_by_its_name(tmp_path: Path) -> None:
+    schema = json.loads(json.dumps(SCHEMA))
+    schema["fields"].append({"name": "outside", "type": ["null", "Air"]})
+    value = datum({**FULL, "outside": {"t": -5.0, "rh": 1.0}}, schema)
+    out = read(avro(tmp_path, schema), [value], reading({"outside.t": Type.FLOAT}))
+    assert plain(out.columns["t"]) == [-5.0]
+
+
+def test_a_datum_cut_off_anywhere_is_dead_and_those_around_it_are_not(tmp_path: Path) -> None:
+    whole = datum(FULL)
+    values: list[bytes | None] = [whole, *(whole[:end] for end in range(len(whole))), whole]
+    out = read(avro(tmp_path), values, reading(FIELDS))
+    assert out.offset.tolist() == [0, len(values) - 1]
+    reasons = [letter.reason for letter in out.dead]
+    assert reasons[0] == "the record's value is empty"
+    assert all(reason.startswith("can't be decoded: ") for reason in reasons[1:])
+
+
+def test_a_reason_says_the_same_of_the_same_bytes_every_time(tmp_path: Path) -> None:
+    decoder = avro(tmp_path).decoder(reading(FIELDS))
+    whole = datum(FULL)
+    for end in range(len(whole)):
+        (letter,) = decoder.decode(records([whole[:end]])).dead
+        assert "object at 0x" not in letter.reason
+
+
+@pytest.mark.parametrize("more", [b"\0", b"\1\2\3", datum(FULL)])
+def test_bytes_behind_the_datum_are_dead(more: bytes, tmp_path: Path) -> None:
+    (letter,) = read(avro(tmp_path), [datum(FULL) + more], reading(FIELDS)).dead
+    assert letter.reason == f"can't be decoded: {len(more)} bytes are left behind the datum: is it another schema?"
+
+
+def test_the_wire_format_of_a_registry_is_dead(tmp_path: Path) -> None:
+    (letter,) = read(avro(tmp_path), [b"\0\0\0\0\1" + datum(FULL)], reading(FIELDS)).dead
+    assert letter.reason.startswith("can't be decoded: ")
+
+
+def test_a_tombstone_and_text_that_is_not_utf_8_are_dead(tmp_path: Path) -> None:
+    out = read(avro(tmp_path), [None, b"\x02\xff" + datum(FULL)[2:], datum(FULL)], reading(FIELDS))
+    assert [letter.row for letter in out.dead] == [0, 1]
+    assert out.dead[0].reason == "the record has no value"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_row_or_dead(value: bytes) -> None:
+    parsed = Avro.model_validate({})
+    parsed._parsed = fastavro.parse_schema(json.loads(json.dumps(SCHEMA)))
+    decoded(parsed.decoder(reading(FIELDS)), records([value, datum(FULL)]))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_time_that_is_no_number_is_dead_wherever_it_stands(value: float, tmp_path: Path) -> None:
+    schema = {
+        "type": "record",
+        "name": "R",
+        "fields": [{"name": "dev", "type": "string"}, {"name": "ts", "type": "double"}],
+    }
+    good, bad = (datum({"dev": "a", "ts": time}, schema) for time in (5.0, value))
+    for values in ([bad, good], [good, bad, good], [bad]):
+        out = read(avro(tmp_path, schema), list(values), reading({}, unit=Unit.S))
+        assert [letter.row for letter in out.dead] == [values.index(bad)]
+        assert out.dead[0].reason.startswith("field `ts`: expected a time as a number of s since 1970")
+        assert set(out.ts.tolist()) <= {5_000_000}
+
+
+def test_fields_that_the_schema_has_not_are_told_with_those_it_has(tmp_path: Path) -> None:
+    of = reading(
+        {"air.t": Type.FLOAT, "air.q": Type.FLOAT, "n.x": Type.INT, "m": Type.INT}, device=["device"], time="at"
+    )
+    problems = avro(tmp_path).problems(of)
+    assert [(problem.at, problem.given) for problem in problems] == [
+        (("fields", "q"), "`air.q`"),
+        (("fields", "x"), "`n.x`"),
+        (("fields", "m"), "`m`"),
+        (("device",), "`device`"),
+        (("time",), "`at`"),
+    ]
+    assert problems[0].expected == "a field of the Avro schema: rh, t"
+    assert "no fields there" in problems[1].expected
+    assert "air, built, dev, mode, n, ok, tags, ts" in problems[2].expected
+
+
+def test_documents_of_tests_are_written_by_the_schema(tmp_path: Path) -> None:
+    write = avro(tmp_path).sample(reading(FIELDS))
+    assert write({**FULL, "$key": "k"}) == datum(FULL)
+
+
+# Rows written
+
+ROWS = Schema({"f": Type.FLOAT, "n": Type.INT, "b": Type.BOOL, "s": Type.TEXT, "at": Type.TIME}, ("site", "rig"), "ts")
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def again(encoded: list[bytes], schema: Schema = ROWS) -> list[dict[str, Any]]:
+    """Read rows by plain fastavro with the schema that is shown to users."""
+    parsed = fastavro.parse_schema(row_schema(schema, "rows"))
+    rows = []
+    for value in encoded:
+        stream = io.BytesIO(value)
+        row = fastavro.schemaless_reader(stream, parsed, None)
+        assert stream.read() == b""
+        assert isinstance(row, dict)
+        rows.append(row)
+    return rows
+
+
+def test_rows_are_read_back_by_plain_fastavro() -> None:
+    columns: dict[str, list[Any]] = {
+        "f": [1.5, None, math.inf, -0.0],
+        "n": [2**63 - 1, None, 1 - 2**63, 0],
+        "b": [True, None, False, True],
+        "s": ["on", None, "", "é😀"],
+        "at": [0, None, -1, 253_402_300_799_999_999],
+    }
+    ts = [0, 1, -1, 1_273_363_200_123_456]
+    made = (
+        Avro.model_validate({})
+        .encoder(ROWS, "rows")
+        .encode(*batch(ROWS, columns, [b"a/1", b"b%2Fc/2", b"a/1", b"a/2"], ts))
+    )
+    rows = again(list(made))
+    assert [list(row) for row in rows] == [["site", "rig", "ts", "f", "n", "b", "s", "at"]] * 4
+    assert [(row["site"], row["rig"]) for row in rows] == [("a", "1"), ("b/c", "2"), ("a", "1"), ("a", "2")]
+    assert [row["ts"] for row in rows] == [EPOCH + timedelta(microseconds=us) for us in ts]
+    assert [row["at"] for row in rows] == [
+        None if us is None else EPOCH + timedelta(microseconds=us) for us in columns["at"]
+    ]
+    for name in ("f", "n", "b", "s"):
+        assert [row[name] for row in rows] == columns[name]
+    assert math.copysign(1, rows[3]["f"]) == -1
+
+
+def test_the_schema_of_rows_has_every_column_as_a_union_with_null_but_device_and_time() -> None:
+    time = {"type": "long", "logicalType": "timestamp-micros"}
+    assert row_schema(ROWS, "rows") == {
+        "type": "record",
+        "name": "rows",
+        "fields": [
+            {"name": "site", "type": "string"},
+            {"name": "rig", "type": "string"},
+            {"name": "ts", "type": time},
+            {"name": "f", "type": ["null", "double"]},
+            {"name": "n", "type": ["null", "long"]},
+            {"name": "b", "type": ["null", "boolean"]},
+            {"name": "s", "type": ["null", "string"]},
+            {"name": "at", "type": ["null", time]},
+        ],
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", "é"]),
+            st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999),
+            st.one_of(st.none(), st.floats(allow_nan=False)),
+            st.one_of(st.none(), st.integers(1 - 2**63, 2**63 - 1)),
+            st.one_of(st.none(), st.booleans()),
+            st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]), max_size=4)),
+        ),
+        max_size=6,
+    )
+)
+def test_what_is_written_is_read_again_by_this_codec(rows: list[tuple[Any, ...]]) -> None:
+    schema = Schema({"f": Type.FLOAT, "n": Type.INT, "b": Type.BOOL, "s": Type.TEXT}, ("dev",), "ts")
+    device, ts, *values = zip(*rows, strict=True) if rows else [()] * 6
+    columns = dict(zip(schema.columns, map(list, values), strict=True))
+    names = [name.encode() for name in device]
+    made = Avro.model_validate({}).encoder(schema, "rows").encode(*batch(schema, columns, names, list(ts)))
+    reader = Avro.model_validate({})
+    raw = json.loads(json.dumps(row_schema(schema, "rows")).replace(', "logicalType": "timestamp-micros"', ""))
+    reader._parsed = fastavro.parse_schema(raw)
+    out = decoded(reader.decoder(reading(dict(schema.columns), unit=Unit.US)), records(list(made)))
+    assert out.dead == ()
+    assert (list(out.device), out.ts.tolist()) == (names, list(ts))
+    assert {name: plain(column) for name, column in out.columns.items()} == columns

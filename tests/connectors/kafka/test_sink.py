@@ -1,0 +1,55 @@
+"""Rows into Kafka, on the Kafka inside this process; what a real one does to it stands in tests/integration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from connectors.kafka.client import KafkaFailure
+from connectors.kafka.embedded import EmbeddedKafka
+from connectors.kafka.sink import KafkaSink
+from tests.connectors.kafka.reading import messages
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def kafka() -> Iterator[EmbeddedKafka]:
+    with EmbeddedKafka(["out"]) as running:
+        yield running
+
+
+def test_rows_are_delivered_once_flushed_and_a_key_stays_in_order(kafka: EmbeddedKafka) -> None:
+    sink = KafkaSink(kafka.brokers, {})
+    keys = [f"k{row % 3}".encode() for row in range(300)]
+    sink.write("out", keys, [str(row).encode() for row in range(300)])
+    sink.flush()
+    found = messages(kafka.brokers, "out", 300)
+    for key in (b"k0", b"k1", b"k2"):
+        mine = [int(message.value()) for message in found if message.key() == key]
+        assert mine == list(range(int(key[1:]), 300, 3))
+        assert len({message.partition() for message in found if message.key() == key}) == 1
+    assert sink.delivery_errors == 0
+    sink.close()
+
+
+def test_a_letter_has_its_bytes_and_headers(kafka: EmbeddedKafka) -> None:
+    sink = KafkaSink(kafka.brokers, {})
+    sink.write_letter("out", b"k", b"\xff\0", {"telemill.reason": "é"})
+    sink.write_letter("out", None, None, {"telemill.reason": "gone"})
+    sink.flush()
+    found = {message.key(): message for message in messages(kafka.brokers, "out", 2)}
+    assert found[b"k"].value() == b"\xff\0"
+    assert found[b"k"].headers() == [("telemill.reason", "é".encode())]
+    assert found[None].value() is None
+    sink.close()
+
+
+def test_a_row_that_could_not_be_delivered_is_told_and_counted() -> None:
+    sink = KafkaSink("127.0.0.1:1", {"message.timeout.ms": "100"})
+    sink.write("out", [b"k"], [b"v"])
+    with pytest.raises(KafkaFailure, match="a row for topic `out` couldn't be delivered: "):
+        sink.flush()
+    assert sink.delivery_errors == 1
+    sink.close()

@@ -1,0 +1,78 @@
+"""Records out of Kafka, on the Kafka inside this process; what a real one does to it stands in tests/integration."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from connectors.codec.base import Records
+from connectors.kafka.client import settings
+from connectors.kafka.embedded import EmbeddedKafka
+from connectors.kafka.sink import KafkaSink
+from connectors.kafka.source import KafkaSource, Shard
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class Member:
+    """A member of the group, with all that it was told and has read."""
+
+    def __init__(self, brokers: str) -> None:
+        self.assigned: dict[Shard, int] = {}
+        self.resumed = False
+        self.ends: dict[Shard, int] = {}
+        self.read: dict[Shard, list[Records]] = defaultdict(list)
+        self.source = KafkaSource(["in"], brokers, {}, "mill", "mill-0", "earliest", self._on_assign, self._on_revoke)
+        self.source.stop_at_end()
+        self.source.subscribe()
+
+    def _on_assign(self, starts: Mapping[Shard, int], resumed: bool) -> None:
+        self.assigned |= starts
+        self.resumed |= resumed
+
+    def _on_revoke(self, shards: Iterable[Shard], lost: bool) -> None:
+        assert not lost
+        self.ends |= {shard: self.source.positions[shard] for shard in shards}
+
+    def read_to_the_end(self) -> None:
+        deadline = time.monotonic() + 30
+        while not (self.source.finished() and self.assigned):
+            assert time.monotonic() < deadline
+            for batch in self.source.read(0.1):
+                self.read[batch.topic, batch.partition].append(batch)
+
+
+def test_a_group_reads_to_the_end_and_commits_where_it_is() -> None:
+    with EmbeddedKafka(["in"]) as kafka:
+        sink = KafkaSink(kafka.brokers, {})
+        keys = [f"k{row % 40}".encode() for row in range(1_000)]
+        sink.write("in", keys, [f"v{row}".encode() for row in range(1_000)])
+        sink.flush()
+
+        first = Member(kafka.brokers)
+        first.read_to_the_end()
+        assert set(first.assigned.values()) == {0}
+        assert not first.resumed
+        found = []
+        for (topic, partition), batches in first.read.items():
+            offsets = [offset for batch in batches for offset in batch.offset.tolist()]
+            assert offsets == list(range(len(offsets)))
+            assert first.source.positions[topic, partition] == len(offsets)
+            for batch in batches:
+                assert (batch.topic, batch.partition) == (topic, partition)
+                assert (abs(batch.timestamp / 1e6 - time.time()) < 60).all(), "us since the epoch"
+                found += list(zip(batch.keys, batch.values, strict=True))
+        assert sorted(found) == sorted((key, f"v{row}".encode()) for row, key in enumerate(keys))
+        first.source.commit(first.source.positions, wait=True)
+        first.source.close()
+        sink.close()
+
+        asking: Any = Consumer(settings(kafka.brokers, {}, group_id="mill"))
+        committed = asking.committed([TopicPartition(*shard) for shard in first.assigned], timeout=10)
+        assert {(part.topic, part.partition): part.offset for part in committed} == dict(first.ends)
+        asking.close()

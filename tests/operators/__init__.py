@@ -1,0 +1,1 @@
+"""Tests of the operators: each against an oracle in pure Python, and all against the same contracts."""

@@ -1,0 +1,1 @@
+"""Tests of the aggregates: one module each, with its oracle in pure Python."""

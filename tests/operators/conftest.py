@@ -1,0 +1,12 @@
+"""Hypothesis profiles: short on a desk, repeatable in CI."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("desk", max_examples=60, deadline=None, suppress_health_check=_SLOW)
+settings.register_profile("ci", settings.get_profile("desk"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")

@@ -1,0 +1,405 @@
+"""Rows as plain Python values: what oracles work on, how hypothesis makes them, how they go through an operator.
+
+A `Row` holds what a row of a batch holds, with the device's id in place of its slot and None for a missing value.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+from hypothesis import strategies as st
+
+from operators.base import Inputs, Operator, Outputs, Reject, Snapshot, State
+from operators.batch import MISSING_BOOL, MISSING_CODE, MISSING_INT, Batch, Column, Schema, Text, Type
+from operators.clock import END, Clock
+from operators.devices import DeviceTable
+
+SECOND = 1_000_000
+"""In us."""
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+YEAR_1 = -62_135_596_800 * SECOND
+"""0001-01-01T00:00Z."""
+YEAR_9999 = 253_402_300_800 * SECOND - 1
+"""The last microsecond of 9999."""
+NINE = 1_678_957_200 * SECOND
+"""2023-03-16T09:00Z."""
+
+SCHEMA = Schema(
+    {
+        "temperature": Type.FLOAT,
+        "humidity": Type.FLOAT,
+        "score": Type.FLOAT,
+        "n": Type.INT,
+        "ok": Type.BOOL,
+        "status": Type.TEXT,
+    },
+    ("device",),
+    "ts",
+)
+PIPELINE, STEP = "mill 100%", "step"
+
+
+@dataclass(frozen=True)
+class Near:
+    """What an oracle says of a float whose last bits depend on the order of the additions.
+
+    Attributes:
+        exact: the value.
+        slack: how far off it may be, on top of one part in 10**9.
+    """
+
+    exact: float
+    slack: float = 0.0
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other is as good as this."""
+        if not isinstance(other, float):
+            return NotImplemented
+        if math.isinf(self.exact) or math.isinf(other):
+            return self.exact == other
+        return abs(self.exact - other) <= 1e-9 * abs(self.exact) + self.slack
+
+    __hash__ = None  # type: ignore[assignment]  # near isn't an equivalence
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row; see `Batch` for what the attributes mean. What `values` holds of a punctuation means nothing."""
+
+    device: bytes
+    ts: int
+    watermark: int
+    offset: int
+    live: bool
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        """Give a value by its column."""
+        return self.values[name]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an operator made of rows: its outputs by name (the main one is ""), and the rows that it rejected."""
+
+    rows: Mapping[str, list[Row]]
+    rejects: list[Reject]
+
+    @property
+    def main(self) -> list[Row]:
+        """The live rows of the main output."""
+        return [row for row in self.rows[""] if row.live]
+
+
+def to_column(values: Sequence[Any], type_: Type) -> Column:
+    """Make a column of values, None where missing."""
+    if type_ is Type.TEXT:
+        return Text.of(values)
+    if type_ is Type.FLOAT:
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+    if type_ is Type.BOOL:
+        return np.array([MISSING_BOOL if value is None else value for value in values], np.int8)
+    return np.array([MISSING_INT if value is None else value for value in values], np.int64)
+
+
+def from_column(column: Column, type_: Type) -> list[Any]:
+    """Give the values of a column, None where missing; complain if it isn't a column of the type."""
+    if type_ is Type.TEXT:
+        assert isinstance(column, Text), f"a text column is {type(column)}"
+        assert column.codes.dtype == np.int32
+        assert all(MISSING_CODE <= code < len(column.values) for code in column.codes.tolist())
+        return [None if code < 0 else column.values[code] for code in column.codes.tolist()]
+    assert isinstance(column, np.ndarray), f"a column of type {type_} is {type(column)}"
+    assert column.dtype == {Type.FLOAT: np.float64, Type.BOOL: np.int8}.get(type_, np.int64), f"{type_}: {column.dtype}"
+    if type_ is Type.FLOAT:
+        return [None if math.isnan(value) else value for value in column.tolist()]
+    if type_ is Type.BOOL:
+        assert set(column.tolist()) <= {-1, 0, 1}
+        return [None if value < 0 else value == 1 for value in column.tolist()]
+    return [None if value == MISSING_INT else value for value in column.tolist()]
+
+
+def to_batch(rows: Sequence[Row], schema: Schema, devices: DeviceTable) -> Batch:
+    """Make a batch as a decoder would: with texts of its own."""
+    return Batch(
+        devices.slots([row.device for row in rows]),
+        np.array([row.ts for row in rows], np.int64),
+        np.array([row.watermark for row in rows], np.int64),
+        np.array([row.offset for row in rows], np.int64),
+        np.array([row.live for row in rows], np.bool_),
+        {name: to_column([row.values.get(name) for row in rows], type_) for name, type_ in schema.columns.items()},
+    )
+
+
+def from_batch(batch: Batch, schema: Schema, devices: DeviceTable) -> list[Row]:
+    """Give the rows of a batch; complain if they aren't as the schema says."""
+    assert set(batch.columns) >= set(schema.columns), "the columns are those that `outputs` names"
+    assert batch.device.dtype == np.uint32
+    assert batch.ts.dtype == batch.watermark.dtype == batch.offset.dtype == np.int64
+    assert batch.live.dtype == np.bool_
+    columns = {name: from_column(batch.columns[name], type_) for name, type_ in schema.columns.items()}
+    lengths = {len(values) for values in columns.values()}
+    lengths |= {len(array) for array in (batch.device, batch.ts, batch.watermark, batch.offset, batch.live)}
+    assert lengths == {len(batch)}
+    heads = zip(
+        devices.ids(batch.device),
+        batch.ts.tolist(),
+        batch.watermark.tolist(),
+        batch.offset.tolist(),
+        batch.live.tolist(),
+        strict=True,
+    )
+    return [
+        Row(*head, {name: columns[name][at] for name in columns} if head[-1] else {}) for at, head in enumerate(heads)
+    ]
+
+
+def cut(rows: Sequence[Row], cuts: Iterable[int]) -> list[Sequence[Row]]:
+    """Cut rows into pieces, some of which may be empty."""
+    ends = sorted(min(at, len(rows)) for at in cuts)
+    return [rows[start:end] for start, end in zip([0, *ends], [*ends, len(rows)], strict=True)]
+
+
+class Runner:
+    """Puts rows through an operator, piece by piece, with a device table that grows as the rows come."""
+
+    def __init__(self, spec: Operator, schema: Schema = SCHEMA) -> None:
+        """Make an empty state."""
+        self.spec = spec
+        self.schema = schema
+        self.schemas = spec.outputs(schema)
+        self.devices = DeviceTable(schema.device)
+        self.state: State = self._build(None)
+        self._made: list[Outputs] = []
+
+    def _build(self, resume: Snapshot | None) -> State:
+        return self.spec.build(Inputs(self.schema, self.devices, PIPELINE, STEP), resume)
+
+    def put(self, rows: Sequence[Row]) -> Made:
+        """Put rows through at once, then scribble over the batch: a state may neither change it nor hold on to it."""
+        batch = to_batch(rows, self.schema, self.devices)
+        before = arrays_of(batch)
+        copies = [array.copy() for array in before]
+        out = self.state.on_batch(batch)
+        made = self._read([out])
+        for array, copy in zip(before, copies, strict=True):
+            np.testing.assert_array_equal(array, copy, "an operator doesn't change the batch that it is given")
+            array[:] = 1
+        return made
+
+    def put_pieces(self, pieces: Iterable[Sequence[Row]]) -> Made:
+        """Put pieces through, and read what came out only then: an output may not change behind its back."""
+        return self._read([self.state.on_batch(to_batch(piece, self.schema, self.devices)) for piece in pieces])
+
+    def resume(self) -> None:
+        """Go on with a new state and a new device table, made from the snapshots of the old ones."""
+        devices = self.devices.snapshot()
+        self.devices = DeviceTable(self.schema.device, devices)
+        for array in devices.values():
+            array[:] = 0
+        self.state = self._build(self.state.snapshot())
+
+    def _read(self, made: Sequence[Outputs]) -> Made:
+        rows: dict[str, list[Row]] = {side: [] for side in self.schemas}
+        for out in made:
+            assert {"", *out.sides} == set(self.schemas), "the outputs are those that `outputs` names"
+            for side, batch in {"": out.main, **out.sides}.items():
+                rows[side] += from_batch(batch, self.schemas[side], self.devices)
+        # The shard puts the rejects of a batch in order.
+        return Made(rows, sorted(reject for out in made for reject in out.rejects))
+
+
+def arrays_of(batch: Batch) -> list[np.ndarray[Any, Any]]:
+    """Give the arrays of a batch."""
+    columns = [column.codes if isinstance(column, Text) else column for column in batch.columns.values()]
+    return [batch.device, batch.ts, batch.watermark, batch.offset, batch.live, *columns]
+
+
+def run(spec: Operator, rows: Sequence[Row], schema: Schema = SCHEMA) -> Made:
+    """Put rows through an operator at once."""
+    return Runner(spec, schema).put(rows)
+
+
+def clocked(
+    readings: Sequence[tuple[bytes, int, Mapping[str, Any]]],
+    lateness: int = 0,
+    idle: int = 100 * 366 * DAY,
+    reach: int = 0,
+    *,
+    idles: Mapping[int, int] | None = None,
+    close: bool = False,
+) -> list[Row]:
+    """Put readings (device, ts, values) through a clock; their offsets are 0, 1, 2...
+
+    Args:
+        readings: as they arrive.
+        lateness: of the clock, us.
+        idle: of the clock, us.
+        reach: of the clock, us.
+        idles: number of the reading before which the shard was idle -> how long, us.
+        close: whether the run ends there.
+
+    Returns:
+        The rows, punctuations included.
+    """
+    clock = Clock(lateness, idle, reach)
+    devices = DeviceTable(("device",))
+    rows: list[Row] = []
+    schema = Schema({}, ("device",), "ts")
+    breaks = sorted({0, len(readings), *(idles or {})})
+    for at, until in zip(breaks, [*breaks[1:], len(readings)], strict=True):
+        if at in (idles or {}):
+            rows += from_batch(clock.on_idle((idles or {})[at], at - 1, {}), schema, devices)
+        piece = readings[at:until]
+        slots = devices.slots([device for device, _, _ in piece])
+        ts = np.array([ts for _, ts, _ in piece], np.int64)
+        rows += from_batch(clock.on_rows(slots, ts, np.arange(at, until), {}, {}), schema, devices)
+    if close:
+        rows += from_batch(clock.close(len(readings) - 1, {}), schema, devices)
+    return [replace(row, values=readings[row.offset][2]) if row.live else row for row in rows]
+
+
+# What hypothesis makes.
+
+_FLOATS = st.one_of(
+    st.none(),
+    st.sampled_from([0.0, -0.0, math.inf, -math.inf, 1e16, 1.0, -1e300, 5e-324, 20.0, 74.0, 75.0, 80.0, 80.5]),
+    st.floats(-100, 100),
+    st.floats(-1e300, 1e300),
+)
+_INTS = st.one_of(
+    st.none(),
+    st.integers(-3, 3),
+    st.sampled_from([2**53, 2**53 + 1, 2**63 - 1, 1 - 2**63]),
+    st.integers(1 - 2**63, 2**63 - 1),
+)
+_TEXTS = st.sampled_from([None, "", "on", "off", "3", "-2.5", "1e3", "é%", "on/off"])
+VALUES = {
+    Type.FLOAT: _FLOATS,
+    Type.INT: _INTS,
+    Type.BOOL: st.sampled_from([None, True, False]),
+    Type.TEXT: _TEXTS,
+    Type.TIME: st.one_of(st.none(), st.integers(YEAR_1, YEAR_9999)),
+}
+"""Values of a column, by its type."""
+DEVICES = [b"a", b"", b"\xff\x00", b"b%c/d"]
+_STARTS = [0, NINE, NINE, -10 * SECOND, YEAR_1, YEAR_9999 - HOUR]
+_STEPS = [
+    0, 0, 1, -1, SECOND, SECOND, 3 * SECOND, -3 * SECOND, 10 * SECOND, -10 * SECOND, 25 * SECOND,
+    10 * MINUTE, HOUR, -HOUR, 400 * DAY, -400 * DAY,
+]  # fmt: skip
+_VALUES = st.fixed_dictionaries({name: VALUES[type_] for name, type_ in SCHEMA.columns.items()})
+Reading: TypeAlias = "tuple[bytes, int, Mapping[str, Any]]"
+
+
+def _within_calendar(ts: int) -> int:
+    return min(max(ts, YEAR_1), YEAR_9999)
+
+
+@st.composite
+def _few(draw: st.DrawFn) -> list[Reading]:
+    """A few readings, each drawn by hypothesis: it can find odd ones and make them small."""
+    ts = draw(st.sampled_from(_STARTS))
+    readings: list[Reading] = []
+    steps = st.one_of(st.sampled_from(_STEPS), st.integers(-MINUTE, MINUTE))
+    for device, step, values in draw(st.lists(st.tuples(st.sampled_from(DEVICES), steps, _VALUES), max_size=24)):
+        ts = _within_calendar(ts + step)
+        readings.append((device, ts, values))
+    return readings
+
+
+def _many(seed: int) -> list[Reading]:
+    """Hundreds of readings in the way that sensors send them, for operators that have to warm up."""
+    random = Random(seed)
+    ts = random.choice(_STARTS)
+    devices = DEVICES[: random.randint(1, 4)]
+    level = {device: random.choice([0.0, 20.0, 78.0]) for device in devices}
+    readings: list[Reading] = []
+    for _ in range(random.randint(80, 250)):
+        ts = _within_calendar(ts + random.choice([0, SECOND, SECOND, SECOND, 2 * SECOND, random.choice(_STEPS[:-4])]))
+        device = random.choice(devices)
+        if random.random() < 0.02:
+            level[device] += random.choice([-60, -5, 5, 60])
+        values: dict[str, Any] = {
+            "temperature": level[device] + random.gauss(0, 1),
+            "humidity": round(level[device] / 2 + random.gauss(0, 3)),
+            "score": random.expovariate(0.5),
+            "n": round(level[device]) + random.randint(-2, 2),
+            "ok": level[device] < 50,
+            "status": random.choice(["3"] * 9 + ["-2.5"] * 9 + ["on"]),
+        }
+        late = random.choice([0, 0, 0, 0, 3 * SECOND, MINUTE])
+        readings.append(
+            (device, _within_calendar(ts - late), {k: v if random.random() < 0.97 else None for k, v in values.items()})
+        )
+    return readings
+
+
+READINGS = st.one_of(_few(), _few(), st.integers(0, 2**32).map(_many))
+"""Readings as they arrive, before any clock."""
+CLOCKS = st.fixed_dictionaries(
+    {
+        "lateness": st.sampled_from([0, 1, SECOND, 5 * SECOND, HOUR]),
+        "idle": st.sampled_from([1, SECOND, 10 * SECOND, MINUTE, 400 * DAY]),
+    }
+)
+"""Options of a clock."""
+
+
+@st.composite
+def streams(draw: st.DrawFn, reach: int) -> list[Row]:
+    """Make what a step may be given: clocked rows, some turned into punctuations as by a filter, at times closed."""
+    readings = draw(READINGS)
+    idles = draw(st.dictionaries(st.integers(1, max(len(readings), 1)), st.sampled_from([SECOND, HOUR]), max_size=2))
+    idles = {at: elapsed for at, elapsed in idles.items() if at <= len(readings)}
+    rows = clocked(readings, **draw(CLOCKS), reach=reach, idles=idles, close=draw(st.booleans()))
+    filtered = Random(draw(st.integers(0, 2**32)))
+    share = draw(st.sampled_from([0.0, 0.0, 0.2]))
+    return [replace(row, live=row.live and filtered.random() >= share) for row in rows]
+
+
+@st.composite
+def cuts(draw: st.DrawFn, rows: Sequence[Row]) -> list[int]:
+    """Say where to cut rows into batches: at times behind every row."""
+    if len(rows) <= 40 and draw(st.booleans()):
+        return list(range(1, len(rows)))
+    return draw(st.lists(st.integers(0, len(rows)), max_size=6))
+
+
+# Where the tests of an operator or an aggregate stand.
+
+
+def test_module(package: str, path: Sequence[str], needs: Sequence[str]) -> ModuleType:
+    """Import the test module of `package/path`; complain, as to somebody who adds a new one, if it isn't complete."""
+    *groups, name = path
+    module_name = ".".join([package, *groups, f"test_{name}"])
+    file = module_name.replace(".", "/") + ".py"
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise
+        message = f"`{'.'.join(path)}` has no tests: write {file} with {' and '.join(needs)}"
+        raise AssertionError(message) from None
+    for need in needs:
+        assert hasattr(module, need), f"{file} has no `{need}`: the contract tests need it"
+    return module
+
+
+test_module.__test__ = False  # type: ignore[attr-defined]  # not a test
+
+Oracle: TypeAlias = Callable[[Any, Schema, Sequence[Row], str, str], Mapping[str, list[Row]]]
+"""The spec, the schema and the rows that come in, the pipeline's name and the step's id -> the rows of each output, and
+under `rejects` the rows that can't be processed."""
+
+AT_THE_END = int(END)
+"""The watermark of a device that is closed."""

@@ -1,0 +1,1 @@
+"""Tables of mistakes in a pipeline file, and what is told of each."""

@@ -1,0 +1,101 @@
+"""Mistakes in the sinks and the tests."""
+
+from __future__ import annotations
+
+from tests.pipelines.mistakes.base import AGGREGATE, ALERTS, GOOD, SINKS, Says, case
+
+MISTAKES = [
+    case(
+        "a sink for an unknown stream",
+        SINKS,
+        SINKS + "  - from: minutes #!\n    kafka: {topic: more}\n",
+        Says("sinks[0].from", "source, clean, odd, minute, minute.late", "`minutes`", "did you mean `minute`?"),
+    ),
+    case(
+        "a sink for no stream",
+        SINKS,
+        SINKS + "  - kafka: {topic: more} #!\n",
+        Says("sinks[0].from", "a key `from`: the stream", "nothing"),
+    ),
+    case(
+        "a sink that writes where the source reads",
+        "{topic: alerts}",
+        "{topic: raw} #!",
+        Says("sinks[1].kafka.topic", "a topic that isn't read", "`raw`", "another topic"),
+    ),
+    case(
+        "a sink's topic with a slash",
+        "{topic: alerts}",
+        "{topic: my/alerts} #!",
+        Says("sinks[1].kafka.topic", "the name of a topic", "`my/alerts`"),
+    ),
+    case(
+        "a setting that a sink may not make",
+        "{topic: alerts}",
+        "{topic: alerts, config: {enable.idempotence: false}} #!",
+        Says("sinks[1].kafka.config.enable.idempotence", "doesn't make itself", "", "use `delivery`"),
+    ),
+    case(
+        "an unknown format of a sink",
+        ALERTS,
+        ALERTS + "    format: arvo #!\n",
+        Says("sinks[1].format", "one of avro, json", "`arvo`", "did you mean `avro`?"),
+    ),
+    case(
+        "a schema for what is written",
+        ALERTS,
+        ALERTS + "    format: {avro: {schema: reading.avsc}} #!\n",
+        Says("sinks[1].format.avro.schema", "no schema in a sink", "reading.avsc", "`format: avro`"),
+    ),
+    case(
+        "an unknown way to write times",
+        ALERTS,
+        ALERTS + "    format: {json: {time: fortnight}} #!\n",
+        Says("sinks[1].format.json.time", "one of iso, s, ms, us", "`fortnight`"),
+    ),
+    case(
+        "a name in Avro that Avro doesn't take",
+        GOOD[GOOD.index(AGGREGATE) : GOOD.index("  - from: alarm")],
+        """\
+        t-mean: mean(temperature)
+  - id: alarm
+    from: odd
+    alert: {raise: score > 3}
+sinks:
+  - from: minute
+    kafka: {topic: out}
+    format: avro #!
+""",
+        Says("sinks[0].format", "letters, digits and _", "`t-mean`"),
+    ),
+    case(
+        "a test of an unknown stream",
+        "    at: minute\n",
+        "    at: minit #!\n",
+        Says("tests[0].at", "source, clean, odd, minute, minute.late", "`minit`", "did you mean `minute`?"),
+    ),
+    case(
+        "a test without a name",
+        "  - name: nothing comes of nothing\n    at: minute\n",
+        "  - at: minute #!\n",
+        Says("tests[0].name", "a key `name`: what the test shows", "nothing"),
+    ),
+    case(
+        "a test's input that isn't a list",
+        "    input: []\n",
+        "    input: {dev: a} #!\n",
+        Says("tests[0].input", "a list", "a mapping with `dev`"),
+    ),
+    case(
+        "a test's row that isn't a mapping",
+        "    input: []\n",
+        "    input:\n      - a #!\n",
+        Says("tests[0].input[0]", "a mapping", "`a`"),
+    ),
+    case(
+        "yes, which is text",
+        "    expect: []\n",
+        "    expect: []\n    close_windows: yes #!\n",
+        Says("tests[0].close_windows", "true or false", "`yes`"),
+    ),
+]

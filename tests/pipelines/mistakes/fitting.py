@@ -1,0 +1,183 @@
+"""Mistakes in steps that don't fit the rows that they are given."""
+
+from __future__ import annotations
+
+from tests.pipelines.mistakes.base import AGGREGATE, ALERT, FILTER, RANGE, Says, case
+
+MISTAKES = [
+    case(
+        "an unknown column in a filter",
+        FILTER,
+        "    filter: temprature > 0 #!\n",
+        Says("steps[0].filter", "dev, ts, temperature, humidity, status", "`temprature` in", "`temperature`?"),
+    ),
+    case(
+        "an unknown column in a derive",
+        FILTER,
+        "    derive:\n      twice: temprature * 2 #!\n",
+        Says("steps[0].derive.twice", "dev, ts, temperature, humidity, status", "`temprature` in", "`temperature`?"),
+    ),
+    case(
+        "an unknown column in an aggregate",
+        AGGREGATE,
+        "        t_mean: mean(temprature) #!\n",
+        Says("steps[2].window.aggregate.t_mean", "ts, temperature, humidity, status", "`temprature`", "`temperature`?"),
+    ),
+    case(
+        "an unknown column for a detector",
+        RANGE,
+        "    detect: {range: {field: humidty, low: 0}} #!\n",
+        Says("steps[1].detect.range.field", "temperature, humidity", "`humidty`", "did you mean `humidity`?"),
+    ),
+    case(
+        "an unknown column in an alert",
+        ALERT,
+        "    alert: {raise: scor > 3, clear: expectd < 1} #!!\n",
+        Says("steps[3].alert.raise", "score, expected, side", "`scor`", "did you mean `score`?"),
+        Says("steps[3].alert.clear", "score, expected, side", "`expectd`", "did you mean `expected`?"),
+    ),
+    case(
+        "a column that ended at a window",
+        ALERT,
+        ALERT + "  - from: minute\n    filter: temperature > 0 #!\n",
+        Says("steps[4].filter", "exists here: dev, window_start, window_end, t_mean", "`temperature` in"),
+    ),
+    case(
+        "a derived name that the device has",
+        FILTER,
+        "    derive:\n      dev: status #!\n",
+        Says("steps[0].derive.dev", "a name other than the device's and the time's", "`dev`"),
+    ),
+    case(
+        "a mean of text",
+        AGGREGATE,
+        "        t_mean: mean(status) #!\n",
+        Says("steps[2].window.aggregate.t_mean", "float, int, bool", "`status`, which is text", "`count`"),
+    ),
+    case(
+        "an unknown aggregate",
+        AGGREGATE,
+        "        t_mean: maen(temperature) #!\n",
+        Says("steps[2].window.aggregate.t_mean", "count, first, last, max, mean, min, sum", "`maen`", "`mean`?"),
+    ),
+    case(
+        "an aggregate that isn't a call",
+        AGGREGATE,
+        "        t_mean: temperature #!\n",
+        Says("steps[2].window.aggregate.t_mean", "such as mean(temperature)", "`temperature`"),
+    ),
+    case(
+        "an aggregate without brackets",
+        AGGREGATE,
+        "        t_mean: count #!\n",
+        Says("steps[2].window.aggregate.t_mean", "an aggregate", "`count`", "`count()`"),
+    ),
+    case(
+        "a mean of nothing",
+        AGGREGATE,
+        "        t_mean: mean() #!\n",
+        Says("steps[2].window.aggregate.t_mean", "a column in `mean(...)`", "`mean()`"),
+    ),
+    case(
+        "an aggregate with a window's own name",
+        AGGREGATE,
+        "        window_end: mean(temperature) #!\n",
+        Says("steps[2].window.aggregate.window_end", "a name other than", "`window_end`"),
+    ),
+    case(
+        "a filter that gives a number",
+        FILTER,
+        "    filter: temperature + 1 #!\n",
+        Says("steps[0].filter", "an expression that gives bool", "`temperature + 1`, which gives float"),
+    ),
+    case(
+        "SQL that isn't any",
+        FILTER,
+        "    filter: temperature > #!\n",
+        Says("steps[0].filter", "a SQL expression (", "`temperature >`"),
+    ),
+    case(
+        "an unknown SQL function",
+        FILTER,
+        "    filter: sqrrt(temperature) > 1 #!\n",
+        Says("steps[0].filter", "a SQL expression (", "`sqrrt(temperature) > 1`"),
+    ),
+    case(
+        "an aggregate in an expression",
+        FILTER,
+        "    filter: temperature > AVG(temperature) #!\n",
+        Says("steps[0].filter", "its own row", "AVG(temperature)", "aggregate in a `window` step"),
+    ),
+    case(
+        "a window function in an expression",
+        FILTER,
+        "    filter: SUM(temperature) OVER (ORDER BY ts) > 1 #!\n",
+        Says("steps[0].filter", "its own row", "OVER (ORDER BY ts)", "aggregate in a `window` step"),
+    ),
+    case(
+        "a look at another row",
+        FILTER,
+        "    filter: LAG(temperature) OVER (ORDER BY ts) > 1 #!\n",
+        Says("steps[0].filter", "an expression that needs nothing but its own row", "LAG(temperature)"),
+    ),
+    case(
+        "a look at the clock",
+        FILTER,
+        "    filter: ts < NOW() #!\n",
+        Says("steps[0].filter", "its own row", "NOW()", "event time is a column of the rows"),
+    ),
+    case(
+        "a sum of text and a number",
+        FILTER,
+        "    filter: status + 1 > 0 #!\n",
+        Says("steps[0].filter", "an expression whose types fit", "`status + 1 > 0`"),
+    ),
+    case(
+        "a range without limits",
+        RANGE,
+        "    detect: {range: {field: humidity}} #!\n",
+        Says("steps[1].detect", "`low`, `high` or both", "`field`"),
+    ),
+    case(
+        "a range that is empty",
+        RANGE,
+        "    detect: {range: {field: humidity, low: 5, high: 1}} #!\n",
+        Says("steps[1].detect", "`low` at most `high` (here 5.0 and 1.0)", ""),
+    ),
+    case(
+        "a limit that is no number",
+        RANGE,
+        "    detect: {range: {field: humidity, low: cold}} #!\n",
+        Says("steps[1].detect.range.low", "a number", "`cold`"),
+    ),
+    case(
+        "a detector on text",
+        RANGE,
+        "    detect: {range: {field: status, low: 0}} #!\n",
+        Says("steps[1].detect.range.field", "a number column", "`status`, which is text"),
+    ),
+    case(
+        "a warmup that is too short",
+        RANGE,
+        "    detect: {level_shift: {field: humidity, warmup: 5}} #!\n",
+        Says("steps[1].detect.level_shift.warmup", "a number of at least 20", "5"),
+    ),
+    case(
+        "a second detector without a prefix",
+        ALERT,
+        ALERT + "  - id: second\n    from: odd\n    detect: #!\n      range: {field: temperature, low: 0}\n",
+        Says("steps[4].detect.prefix", "names that don't exist yet", "`score` exists here", "`prefix: temperature_`"),
+    ),
+    case(
+        "an alert on columns that it writes itself",
+        "  - id: alarm\n    from: odd\n" + ALERT,
+        """\
+  - id: named
+    from: odd
+    derive: {state: status, severity: status}
+  - id: alarm
+    alert: {raise: score > 3} #!
+""",
+        Says("steps[4].alert", "no columns that the alert's rows have too", "`severity`, `state`", "rename them"),
+    ),
+]

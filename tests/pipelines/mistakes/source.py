@@ -1,0 +1,186 @@
+"""Mistakes in the source."""
+
+from __future__ import annotations
+
+from tests.pipelines.mistakes.base import FIELD, GOOD, SOURCE_KAFKA, TIME, Says, case
+
+MISTAKES = [
+    case(
+        "a topic with a space",
+        "[raw]",
+        "[my topic] #!",
+        Says("source.kafka.topics[0]", "the name of a topic", "`my topic`"),
+    ),
+    case("a number as a topic", "[raw]", "[5] #!", Says("source.kafka.topics[0]", "text", "5", 'quote it: "5"')),
+    case(
+        "a start that doesn't exist",
+        SOURCE_KAFKA,
+        SOURCE_KAFKA + "    start: newest #!\n",
+        Says("source.kafka.start", "one of earliest, latest", "`newest`"),
+    ),
+    case(
+        "a setting of librdkafka that has a key of its own",
+        SOURCE_KAFKA,
+        SOURCE_KAFKA + "    config:\n      group.id: mine #!\n",
+        Says("source.kafka.config.group.id", "that telemill doesn't make itself", "", "use group"),
+    ),
+    case(
+        "several such settings",
+        SOURCE_KAFKA,
+        SOURCE_KAFKA + "    config:\n      group.id: mine #!\n      acks: all #!\n",
+        Says("source.kafka.config.group.id", "that telemill doesn't make itself", "", "use group"),
+        Says("source.kafka.config.acks", "that telemill doesn't make itself", "", "use `delivery`"),
+    ),
+    case(
+        "an unknown format",
+        "format: json",
+        "format: jsn #!",
+        Says("source.format", "one of avro, json", "`jsn`", "did you mean `json`?"),
+    ),
+    case(
+        "an unknown option of a format",
+        "format: json",
+        "format: {json: {tiem: ms}} #!",
+        Says("source.format.json.tiem", "time", "unknown key `tiem`", "did you mean `time`?"),
+    ),
+    case(
+        "Avro without a schema",
+        "format: json",
+        "format: avro #!",
+        Says("source.format", "`format: {avro: {schema: FILE.avsc}}`", "avro"),
+    ),
+    case(
+        "a schema file that isn't there",
+        "format: json",
+        "format: {avro: {schema: nowhere.avsc}} #!",
+        Says("source.format.avro.schema", "a file that can be read (No such file", "`nowhere.avsc`"),
+    ),
+    case(
+        "a schema file that isn't JSON",
+        "format: json",
+        "format: {avro: {schema: not_json.avsc}} #!",
+        Says("source.format.avro.schema", "a file with an Avro schema", "`not_json.avsc`"),
+    ),
+    case(
+        "a schema file that isn't a schema",
+        "format: json",
+        "format: {avro: {schema: not_avro.avsc}} #!",
+        Says("source.format.avro.schema", "a file with an Avro schema", "`not_avro.avsc`"),
+    ),
+    case(
+        "a field that the schema hasn't",
+        GOOD[GOOD.index("  format: json") : GOOD.index("    status: text\n")] + "    status: text\n",
+        """\
+  format: {avro: {schema: reading.avsc}}
+  device: dev
+  time: {field: ts, unit: ms}
+  fields:
+    temperature: float
+    humidity: float
+    status: text #!
+""",
+        Says("source.fields.status", "a field of the Avro schema: dev, humidity, temperature, ts", "`status`"),
+    ),
+    case(
+        "a registry",
+        "format: json",
+        "format: {avro: {registry: http://registry}} #!",
+        Says("source.format.avro.registry", "`schema: FILE.avsc`", "`http://registry`"),
+    ),
+    case(
+        "both ways to name a device",
+        "device: dev",
+        "device: {fields: [dev], key: dev} #!",
+        Says("source.device", "a field, a list of fields, or `{key: NAME}`", "`fields`, `key`"),
+    ),
+    case(
+        "an empty list of device fields",
+        "device: dev",
+        "device: [] #!",
+        Says("source.device", "a field, a list of fields, or `{key: NAME}`", "a list of 0"),
+    ),
+    case(
+        "two parts of a device with one name",
+        "device: dev",
+        "device: [dev, gate.dev] #!",
+        Says("source.device", "different names", "`dev`, `dev`, `ts`"),
+    ),
+    case(
+        "a time with the device's name",
+        "  device: dev\n  time: {field: ts, ",
+        "  device: dev #!\n  time: {field: dev, ",
+        Says("source.device", "different names for device and time", "`dev`, `dev`"),
+    ),
+    case(
+        "a time without a unit",
+        TIME,
+        "  time: {field: ts} #!\n",
+        Says("source.time", "a `unit`: s, ms, us, ns or iso", "none", "add `unit: ms`"),
+    ),
+    case(
+        "a unit without a field",
+        TIME,
+        "  time: {unit: ms} #!\n",
+        Says("source.time.unit", "a `field`", "none", "leave `unit` out"),
+    ),
+    case(
+        "an unknown unit",
+        "unit: ms, lateness: 30s, idle: 5m}",
+        "unit: millis} #!",
+        Says("source.time.unit", "one of s, ms, us, ns, iso", "`millis`"),
+    ),
+    case(
+        "idle below lateness",
+        "idle: 5m}",
+        "idle: 10s} #!",
+        Says("source.time.idle", "at least the lateness (30s)", "10s"),
+    ),
+    case(
+        "the default of idle below lateness",
+        "lateness: 30s, idle: 5m}",
+        "lateness: 1h} #!",
+        Says("source.time.idle", "at least the lateness (1h)", "5m, the default"),
+    ),
+    case(
+        "a lateness without a unit",
+        "lateness: 30s, idle: 5m}",
+        "lateness: 30} #!",
+        Says("source.time.lateness", "a duration such as", "30", "`30s`?"),
+    ),
+    case(
+        "an idle time of zero",
+        "idle: 5m}",
+        "idle: 0s} #!",
+        Says("source.time.idle", "a duration above zero", "`0s`"),
+    ),
+    case(
+        "a column with the device's name",
+        FIELD,
+        FIELD + "    dev: text #!\n",
+        Says("source.fields.dev", "columns besides the device and the time", "which is the device", "leave it out"),
+    ),
+    case(
+        "a column with the time's name",
+        FIELD,
+        FIELD + "    ts: int #!\n",
+        Says("source.fields.ts", "columns besides the device and the time", "which is the event time", "leave it out"),
+    ),
+    case(
+        "a column with a name that no expression could use",
+        FIELD,
+        FIELD + "    dew-point: float #!\n",
+        Says("source.fields.dew-point", "a name of letters, digits and _", "`dew-point`"),
+    ),
+    case(
+        "an unknown type of a field",
+        FIELD,
+        "    temperature: flaot #!\n",
+        Says("source.fields.temperature.type", "one of float, int, bool, text", "`flaot`", "did you mean `float`?"),
+    ),
+    case(
+        "a field whose type is left out",
+        FIELD,
+        "    temperature: {path: data.t} #!\n",
+        Says("source.fields.temperature.type", "a key `type`: float, int, bool or text", "nothing"),
+    ),
+]

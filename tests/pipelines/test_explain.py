@@ -1,0 +1,137 @@
+"""What `telemill explain` shows: the graph as a tree, and the same as data."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pytest
+from rich.console import Console
+
+import pipelines
+from pipelines import config
+from pipelines.explain import as_json, tree
+from pipelines.plan import Pipeline
+
+MOTES = Path(pipelines.__file__).parent / "examples" / "motes.yaml"
+
+
+@pytest.fixture(scope="module")
+def motes() -> Pipeline:
+    return config.read(MOTES, {"KAFKA_BROKERS": "kafka:9092"})
+
+
+@pytest.fixture(scope="module")
+def shown(motes: Pipeline) -> dict[str, Any]:
+    made = as_json(motes)
+    assert json.loads(json.dumps(made)) == made, "it is plain data"
+    return made
+
+
+TREE = """\
+motes: motes.raw at kafka:9092 as group motes
+├── source
+│     mote_id text, ts time, temperature float, humidity float
+│   └── clean  filter {where: temperature BETWEEN -40 AND 85 AND humidity BETWEEN 0 AND 100}
+│         mote_id text, ts time, temperature float, humidity float
+│       └── comfort  derive {columns: {dew_point: temperature - (100 - humidity) / 5}}
+│             mote_id text, ts time, temperature float, humidity float, dew_point float
+│           ├── minute  window.tumbling {aggregate: {t_mean: mean(temperature), h_mean: mean(humidity), h_max: max(humidity), n: count()}, size: 1m}
+│           │     mote_id text, window_start time, window_end time, t_mean float, h_mean float, h_max float, n int
+│           │   ├── minute.late
+│           │   │     mote_id text, ts time, temperature float, humidity float, dew_point float, window_start time, window_end time, late_by float
+│           │   │   └── → motes.late (json)
+│           │   └── → motes.processed (avro)
+│           └── odd  detect.level_shift {field: humidity}
+│                 mote_id text, ts time, temperature float, humidity float, dew_point float, score float, expected float, side text
+│               └── kettle  alert {raise: score > 3, clear: score < 1, for: 10s}
+│                     mote_id text, at time, alert_id text, pipeline text, alert text, state text, severity text, since time, temperature float, humidity float, dew_point float, score float, expected float, side text
+│                   └── → motes.alerts (json)
+└── dead: records that can't be processed
+    └── → motes.dead
+"""
+
+
+def test_the_tree_runs_from_the_source_through_the_steps_to_the_sinks(motes: Pipeline) -> None:
+    console = Console(file=io.StringIO(), width=300)
+    console.print(tree(motes))
+    assert isinstance(console.file, io.StringIO)
+    assert [line.rstrip() for line in console.file.getvalue().splitlines()] == TREE.splitlines()
+
+
+def test_the_json_says_what_is_read(shown: dict[str, Any]) -> None:
+    assert shown["name"] == "motes"
+    assert shown["source"] == {"topics": ["motes.raw"], "brokers": "kafka:9092", "group": "motes"}
+
+
+def test_the_json_has_the_columns_of_every_stream_in_the_order_in_which_they_are_written(shown: dict[str, Any]) -> None:
+    streams = shown["streams"]
+    assert list(streams) == ["source", "clean", "comfort", "minute", "minute.late", "odd", "kettle", "kettle.late"]
+    assert list(streams["minute"].items()) == [
+        ("mote_id", "text"),
+        ("window_start", "time"),
+        ("window_end", "time"),
+        ("t_mean", "float"),
+        ("h_mean", "float"),
+        ("h_max", "float"),
+        ("n", "int"),
+    ]
+    assert list(streams["kettle"])[:3] == ["mote_id", "at", "alert_id"]
+
+
+def test_the_json_has_every_step_with_all_its_options_defaults_too(shown: dict[str, Any]) -> None:
+    steps = {step["id"]: step for step in shown["steps"]}
+    assert list(steps) == ["clean", "comfort", "minute", "odd", "kettle"]
+    assert steps["odd"]["from"] == "comfort"
+    assert steps["kettle"] == {
+        "id": "kettle",
+        "operator": "alert",
+        "from": "odd",
+        "options": {"raise": "score > 3", "clear": "score < 1", "for": "10s", "severity": "warning"},
+        "outputs": ["kettle", "kettle.late"],
+    }
+    assert steps["minute"]["operator"] == "window.tumbling"
+    assert steps["minute"]["options"]["size"] == "1m"
+    assert steps["odd"]["options"]["warmup"] == 400
+
+
+def test_the_json_has_the_avro_schema_of_what_an_avro_sink_writes(shown: dict[str, Any]) -> None:
+    sinks = {sink["from"]: sink for sink in shown["sinks"]}
+    assert list(sinks) == ["minute", "kettle", "minute.late", "dead"]
+    assert sinks["kettle"] == {"from": "kettle", "topic": "motes.alerts", "format": "json"}
+    time = {"type": "long", "logicalType": "timestamp-micros"}
+    assert sinks["minute"]["avro_schema"] == {
+        "type": "record",
+        "name": "minute",
+        "fields": [
+            {"name": "mote_id", "type": "string"},
+            {"name": "window_start", "type": ["null", time]},
+            {"name": "window_end", "type": ["null", time]},
+            {"name": "t_mean", "type": ["null", "double"]},
+            {"name": "h_mean", "type": ["null", "double"]},
+            {"name": "h_max", "type": ["null", "double"]},
+            {"name": "n", "type": ["null", "long"]},
+        ],
+    }
+    fastavro.parse_schema(sinks["minute"]["avro_schema"])
+
+
+def test_the_options_that_json_shows_are_those_that_yaml_takes(shown: dict[str, Any], tmp_path: Path) -> None:
+    from ruamel.yaml import YAML
+
+    steps = []
+    for step in shown["steps"]:
+        group, _, kind = step["operator"].partition(".")
+        # `derive` takes its columns without a key above them.
+        options = step["options"]["columns"] if group == "derive" else step["options"]
+        steps.append({"id": step["id"], "from": step["from"], group: {kind: options} if kind else options})
+    file = tmp_path / "again.yaml"
+    yaml = YAML()
+    whole = yaml.load(MOTES)
+    whole["steps"] = steps
+    whole["source"]["kafka"]["brokers"] = "kafka:9092"
+    yaml.dump(whole, file)
+    assert as_json(config.read(file, {})) == shown

@@ -1,0 +1,138 @@
+"""Nothing per event: a batch of 10,000 records costs as many calls of Python as one of 1,000."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections import Counter
+from pathlib import Path
+from random import Random
+from types import FrameType
+from typing import Any
+
+import orjson
+import pytest
+
+from connectors.codec.base import Records
+from pipelines import config
+from pipelines.plan import Pipeline
+from pipelines.shard import Shard
+from tests.pipelines.motes import pipeline, records, shard
+
+DEVICES = 20
+WARM = 20_000
+
+
+def made(count: int, first: int, kettle: int | None = None) -> Records:
+    """Make readings of 20 motes, one a second in all; late ones among them.
+
+    Args:
+        count: how many.
+        first: the offset of the first.
+        kettle: the mote beside which a kettle boils, None for no kettle.
+    """
+    random = Random(first)
+    values: list[bytes | None] = []
+    for row in range(count):
+        offset = first + row
+        boiling = offset % DEVICES == kettle and row >= count - 300
+        late = 120_000 if row % 500 == 499 else 0
+        reading = {
+            "mote_id": f"mote-{offset % DEVICES}",
+            "ts": 1_000 * offset - late,
+            "humidity": 40 + random.gauss(0, 0.1) + 30 * boiling,
+            "temperature": 20 + random.gauss(0, 0.1),
+        }
+        values.append(orjson.dumps(reading))
+    return records(values, first)
+
+
+def calls(mill: Shard, batch: Records) -> tuple[Counter[tuple[str, str]], dict[str, int]]:
+    """Count the calls of Python and C functions while a batch is processed; say how many rows each stream had."""
+    found: Counter[tuple[str, str]] = Counter()
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:
+        if event in {"call", "c_call"}:
+            found[event, frame.f_code.co_name if event == "call" else argument.__name__] += 1
+
+    gc.collect()
+    gc.disable()  # what runs at a collection isn't the shard's
+    sys.setprofile(note)
+    try:
+        product = mill.process(batch)
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    assert not product.letters
+    return found, {stream: len(rows) for stream, rows in product.rows.items()}
+
+
+def warm(motes: Pipeline) -> Shard:
+    """Make a shard that knows the motes and has room for all that comes."""
+    mill = shard(motes, [sink.stream for sink in motes.sinks])
+    for first in range(0, WARM, 10_000):
+        mill.process(made(10_000, first))
+    return mill
+
+
+def test_ten_times_the_records_take_no_call_more() -> None:
+    motes = pipeline()
+    few, streams = calls(warm(motes), made(1_000, WARM, kettle=3))
+    many, streams_of_many = calls(warm(motes), made(10_000, WARM, kettle=3))
+    assert set(streams) == set(streams_of_many) == {"minute", "kettle", "minute.late"}, "both have all that can happen"
+    assert streams["kettle"] == streams_of_many["kettle"], "what is said is about events, not about alerts"
+    assert many - few == Counter()
+    assert few - many == Counter()
+    assert many.total() > 100, "the calls were seen"
+
+
+EVERY_KIND = """\
+name: mill
+source:
+  kafka: {{topics: [raw]}}
+  device: {device}
+  time: {{field: ts, unit: {unit}}}
+  fields: {{t: float, {fields}}}
+steps:
+  - filter: t >= 0
+sinks:
+  - {{from: filter, kafka: {{topic: out}}}}
+"""
+
+
+def of_every_kind(count: int, first: int) -> Records:
+    """Make records with a field of every kind, all values present."""
+    values: list[bytes | None] = []
+    for offset in range(first, first + count):
+        record = {
+            "site": "s",
+            "rig": offset % DEVICES,
+            "iso": f"2010-05-09T12:{offset // 60 % 60:02}:{offset % 60:02}Z",
+        }
+        record |= {"t": offset / 2, "n": offset, "ok": offset % 2 == 0, "status": ["on", "off", "idle"][offset % 3]}
+        values.append(orjson.dumps({**record, "ts": offset, "s": offset + 0.5}))
+    return records(values, first)
+
+
+@pytest.mark.parametrize(
+    ("device", "unit", "fields"),
+    [
+        ("rig", "ms", "n: int, ok: bool"),
+        ("rig", "ms", "status: text"),
+        ("[site, rig]", "ms", "n: int"),
+        ("rig", "iso", "n: int"),
+        ("rig", "s", "n: int"),
+    ],
+    ids=["int and bool", "text", "a device of two fields", "time as text", "time with a fraction"],
+)
+def test_nor_does_any_kind_of_field(device: str, unit: str, fields: str, tmp_path: Path) -> None:
+    file = tmp_path / "mill.yaml"
+    text = EVERY_KIND.format(device=device, unit=unit, fields=fields)
+    file.write_text(
+        text.replace("field: ts, unit: iso", "field: iso, unit: iso").replace("ts, unit: s}", "s, unit: s}")
+    )
+    mill = shard(config.read(file, {}), ["filter"])
+    mill.process(of_every_kind(10_000, 0))
+    few, _ = calls(mill, of_every_kind(1_000, 10_000))
+    many, _ = calls(mill, of_every_kind(10_000, 20_000))
+    assert many - few == Counter()

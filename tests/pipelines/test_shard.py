@@ -1,0 +1,195 @@
+"""A shard: records in, the rows of the streams and the dead letters out, whatever the batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import orjson
+import pytest
+
+from connectors.codec.base import Records
+from pipelines import config
+from pipelines.plan import DEAD, Pipeline
+from pipelines.shard import Counts, Letter
+from tests.pipelines.motes import cut, pipeline, readings, records, seen, shard
+
+TEXTS = """\
+name: mill
+source:
+  kafka: {topics: [raw]}
+  device: dev
+  time: {field: ts, unit: ms}
+  fields: {status: text, level: float}
+steps:
+  - derive: {number: CAST(status AS DOUBLE)}
+  - filter: number > 0
+sinks:
+  - {from: filter, kafka: {topic: out}}
+"""
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Pipeline:
+    """A pipeline with a step that can't process every row."""
+    file = tmp_path / "mill.yaml"
+    file.write_text(TEXTS)
+    return config.read(file, {})
+
+
+VALUES: list[bytes | None] = [
+    b'{"dev": "a", "ts": 0, "status": "1"}',
+    b'{"dev": "a", "ts": 1, "status": "high"}',
+    b"not json",
+    None,
+    b'{"dev": "b", "ts": 2, "status": "-1"}',
+    b'{"dev": "a", "ts": 3, "status": "2", "level": "high"}',
+    b'{"dev": "b", "ts": 4, "status": null}',
+    b'{"dev": "b", "ts": 5, "status": "low"}',
+    b'{"dev": "b", "ts": 6, "status": "3"}',
+]
+
+
+def test_the_position_is_behind_the_last_record_taken_in(texts: Pipeline) -> None:
+    mill = shard(texts, position=100)
+    assert mill.position == 100
+    times = np.full(3, -1, np.int64)
+    # Kafka leaves gaps: transactions' markers and compacted records have offsets too.
+    mill.process(Records("raw", 0, VALUES[:3], [None] * 3, times, np.array([100, 105, 107])))
+    assert mill.position == 108
+    mill.process(records([b"dead"], 200))
+    assert mill.position == 201
+
+
+def test_a_record_that_cannot_be_processed_becomes_a_letter_as_it_came(texts: Pipeline) -> None:
+    keys = [f"key-{row}".encode() for row in range(len(VALUES))]
+    times, offsets = np.full(len(VALUES), -1, np.int64), np.array([10, 11, 13, 14, 15, 20, 21, 30, 31])
+    product = shard(texts).process(Records("raw", 7, VALUES, keys, times, offsets))
+    letters = product.letters
+    assert [letter.offset for letter in letters] == [11, 13, 14, 20, 30], "in order of offset"
+    for letter in letters:
+        row = offsets.tolist().index(letter.offset)
+        assert letter == Letter("raw", 7, letter.offset, keys[row], VALUES[row], letter.reason)
+    reasons = [letter.reason for letter in letters]
+    assert reasons[0].startswith("`CAST(status AS DOUBLE)`: ")
+    assert "high" in reasons[0]
+    assert reasons[1].startswith("can't be decoded: ")
+    assert reasons[2] == "the record has no value"
+    assert reasons[3] == "field `level`: expected a number, given text: 'high'"
+    assert "low" in reasons[4]
+
+
+def test_the_rows_that_go_on_are_those_of_the_good_records(texts: Pipeline) -> None:
+    product = shard(texts).process(records(VALUES))
+    assert product.records == len(VALUES)
+    assert product.rows["filter"].offset.tolist() == [0, 8]
+    assert product.devices.ids(product.rows["filter"].device) == [b"a", b"b"]
+    assert product.rows["derive"].offset.tolist() == [0, 4, 6, 8]
+
+
+def test_every_record_is_a_row_of_the_source_or_dead(texts: Pipeline) -> None:
+    mill = shard(texts)
+    for piece in cut(records(VALUES), [2, 5]):
+        mill.process(piece)
+    assert mill.counts.records == len(VALUES)
+    assert mill.counts.rows["source"] == 6
+    undecodable = 3
+    assert mill.counts.rows["source"] + undecodable == mill.counts.records
+    # Two rows more are dead from `derive` on.
+    assert mill.counts.dead == undecodable + 2
+    assert mill.counts.rows["derive"] + mill.counts.dead == mill.counts.records
+    assert mill.counts.rows["filter"] == 2
+
+
+def test_only_what_is_watched_is_given_but_all_is_counted(texts: Pipeline) -> None:
+    mill = shard(texts, ["filter"])
+    product = mill.process(records(VALUES))
+    assert set(product.rows) == {"filter"}
+    assert mill.counts.rows["source"] == 6
+    assert mill.process(records([VALUES[4]], 50)).rows == {}, "a stream without rows isn't given"
+
+
+def test_records_that_are_all_dead_go_through(texts: Pipeline) -> None:
+    product = shard(texts).process(records([b"", b"[]", b"{}"]))
+    assert product.rows == {}
+    assert len(product.letters) == 3
+
+
+def test_counts_add_up() -> None:
+    total = Counts()
+    one = Counts(records=3, dead=1)
+    one.rows["source"] += 2
+    total.add(one)
+    total.add(one)
+    assert (total.records, total.rows["source"], total.dead) == (6, 4, 2)
+
+
+def test_a_shard_says_which_steps_keep_something_between_batches() -> None:
+    assert shard(pipeline()).stateful == ("minute", "odd", "kettle")
+
+
+def test_close_gives_what_windows_hold_and_nothing_is_lost() -> None:
+    motes = pipeline()
+    mill = shard(motes)
+    values: list[bytes | None] = [orjson.dumps(reading) for reading in readings(200)]
+    products = [mill.process(records(values)), mill.close()]
+    assert products[1].records == 0
+    rows = seen(motes, products)
+    assert sum(row["n"] for _, _, row in rows["minute"]) + len(rows["minute.late"]) == 200
+    assert rows["minute"][-1][0] == 199, "what the end closes carries the last record's offset"
+    assert mill.position == 200
+
+
+def test_wall_time_without_records_closes_windows() -> None:
+    motes = pipeline()
+    mill = shard(motes)
+    values: list[bytes | None] = [orjson.dumps(reading) for reading in readings(4)]
+    assert "minute" not in mill.process(records(values)).rows
+    assert mill.on_idle(60_000_000).rows == {}
+    product = mill.on_idle(6 * 60_000_000)
+    assert product.records == 0
+    assert product.rows["minute"].offset.tolist() == [3] * len({reading["mote_id"] for reading in readings(4)})
+
+
+def disturbed(count: int) -> list[bytes | None]:
+    """Give readings as a bad network delivers them: late, twice, broken, or without values."""
+    random = Random(5)
+    sent = readings(count)
+    order = sorted(range(count), key=lambda row: row + random.choice([0, 0, 0, 12, 150]) * random.random())
+    values: list[bytes | None] = []
+    for row in order:
+        reading = dict(sent[row])
+        trouble = random.random()
+        if trouble < 0.02:
+            reading["humidity"] = None if trouble < 0.01 else 120.0
+        elif trouble < 0.03:
+            reading["humidity"] += 30
+        elif trouble < 0.04:
+            del reading["mote_id"]
+        elif trouble < 0.05:
+            reading["temperature"] = 999
+        value = orjson.dumps(reading)
+        sent_on: dict[float, list[bytes | None]] = {0.05: [value[:20]], 0.06: [value, value], 0.07: [None, value]}
+        values += sent_on.get(round(trouble, 2), [value])
+    return values
+
+
+@pytest.mark.parametrize("pieces", [2, 30, 700])
+@pytest.mark.parametrize("trouble", [False, True], ids=["as measured", "with trouble on the way"])
+def test_any_cut_into_batches_gives_identical_products(trouble: bool, pieces: int) -> None:
+    motes = pipeline()
+    values: list[bytes | None] = disturbed(3_000) if trouble else [orjson.dumps(row) for row in readings(3_000)]
+    whole = records(values)
+    one = shard(motes)
+    expected = seen(motes, [one.process(whole), one.close()])
+    assert len(expected["minute"]) > 200
+    assert (len(expected[DEAD]) > 30) == trouble
+    assert (len(expected["minute.late"]) > 30) == trouble
+
+    at = sorted(Random(pieces).sample(range(1, len(whole)), pieces - 1))
+    many = shard(motes)
+    products = [many.process(piece) for piece in cut(whole, at)]
+    assert seen(motes, [*products, many.close()]) == expected
+    assert many.counts == one.counts
+    assert many.position == one.position == len(whole)

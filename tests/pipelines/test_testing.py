@@ -1,0 +1,230 @@
+"""The tests that stand in a pipeline's file: what passes, and how a failure is shown."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time as clock
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pipelines import config
+from pipelines.located import ConfigError
+from pipelines.testing import run_tests
+
+PIPELINE = """\
+name: mill
+source:
+  kafka: {{topics: [raw]}}
+  format: {format}
+  device: {device}
+  time: {time}
+  fields: {{temperature: float, n: int, status: text}}
+steps:
+  - id: minute
+    window: {{tumbling: 1m, aggregate: {{t_mean: mean(temperature), rows: count()}}}}
+sinks:
+  - {{from: minute, kafka: {{topic: out}}}}
+"""
+SCHEMA = {
+    "type": "record",
+    "name": "reading",
+    "fields": [
+        {"name": "dev", "type": "string"},
+        {"name": "ts", "type": "long"},
+        {"name": "temperature", "type": "double"},
+        {"name": "n", "type": ["null", "long"], "default": None},
+        {"name": "status", "type": ["null", "string"], "default": None},
+    ],
+}
+
+
+def differences(
+    folder: Path,
+    test: str,
+    *,
+    format_: str = "json",
+    device: str = "dev",
+    time: str = "{field: ts, unit: ms, lateness: 0s}",
+) -> Sequence[str]:
+    """Run one test in a pipeline."""
+    (folder / "reading.avsc").write_text(json.dumps(SCHEMA))
+    file = folder / "mill.yaml"
+    file.write_text(PIPELINE.format(format=format_, device=device, time=time) + "tests:\n  - name: it\n" + test)
+    (result,) = run_tests(config.read(file, {}))
+    assert result.test.name == "it"
+    return result.differences
+
+
+ROWS = """\
+    input:
+      - {dev: a, ts: 0, temperature: 20}
+      - {dev: a, ts: 30000, temperature: 22}
+      - {dev: a, ts: 61000, temperature: 30}
+"""
+LATE = """\
+    input:
+      - {dev: a, ts: 60000, temperature: 20}
+      - {dev: a, ts: 59000, temperature: 22}
+"""
+
+
+def test_rows_as_expected_pass_and_columns_that_are_not_named_are_not_compared(tmp_path: Path) -> None:
+    assert differences(tmp_path, "    at: minute\n" + ROWS + "    expect: [{dev: a, t_mean: 21}]\n") == []
+
+
+def test_numbers_are_compared_to_nine_digits_and_as_numbers(tmp_path: Path) -> None:
+    def passes(expected: str) -> bool:
+        return not differences(tmp_path, "    at: minute\n" + ROWS + f"    expect: [{{{expected}}}]\n")
+
+    assert passes("t_mean: 21.00000000001, rows: 2.0")
+    assert not passes("t_mean: 21.000001, rows: 2")
+    assert not passes("t_mean: '21', rows: 2")
+    assert not passes("t_mean: 21, rows: true")
+
+
+def test_a_column_that_differs_is_shown_with_both_values(tmp_path: Path) -> None:
+    test = "    at: minute\n" + ROWS + "    expect: [{dev: a, t_mean: 25, rows: 2}]\n"
+    assert differences(tmp_path, test) == ["row 1: t_mean differs", "  - t_mean: 25", "  + t_mean: 21.0"]
+
+
+def test_several_columns_that_differ_are_shown_together(tmp_path: Path) -> None:
+    test = "    at: minute\n" + ROWS + "    expect: [{dev: b, rows: 3, median: 21}]\n"
+    assert differences(tmp_path, test) == [
+        "row 1: dev, rows, median differ",
+        '  - dev: "b"',
+        "  - rows: 3",
+        "  - median: 21",
+        '  + dev: "a"',
+        "  + rows: 2",
+        "  + median: no such column",
+    ]
+
+
+def test_a_missing_row_and_an_extra_row_are_shown(tmp_path: Path) -> None:
+    test = "    at: minute\n" + ROWS + "    expect: [{t_mean: 21}, {dev: a, t_mean: 30}]\n"
+    assert differences(tmp_path, test) == ["row 2: expected, but didn't come", '  - dev: "a", t_mean: 30']
+    test = "    at: minute.late\n" + LATE + "    expect: []\n"
+    first, second = differences(tmp_path, test)
+    assert first == "row 1: came, but wasn't expected"
+    assert second.startswith('  + dev: "a", ts: "1970-01-01T00:00:59Z", temperature: 22.0, n: null, status: null')
+
+
+def test_null_says_that_a_value_is_missing(tmp_path: Path) -> None:
+    assert differences(tmp_path, "    at: minute.late\n" + LATE + "    expect: [{n: null, status: ~}]\n") == []
+    assert differences(tmp_path, "    at: minute.late\n" + LATE + "    expect: [{temperature: null}]\n") != []
+
+
+def test_close_windows_gives_what_is_open_behind_the_last_record(tmp_path: Path) -> None:
+    expect = "    expect: [{t_mean: 21}, {t_mean: 30, window_end: '1970-01-01T00:02:00Z'}]\n"
+    assert differences(tmp_path, "    at: minute\n    close_windows: true\n" + ROWS + expect) == []
+    assert len(differences(tmp_path, "    at: minute\n" + ROWS + expect)) == 2
+
+
+def test_no_records_give_no_rows(tmp_path: Path) -> None:
+    test = "    at: minute\n    close_windows: true\n    input: []\n    expect: []\n"
+    assert differences(tmp_path, test) == []
+
+
+def test_the_source_itself_can_be_looked_at(tmp_path: Path) -> None:
+    expect = "    expect:\n" + "\n".join(f"      - {{ts: '{time}'}}" for time in ("1970-01-01T00:00:00Z",)) + "\n"
+    test = "    at: source\n    input: [{dev: a, ts: 0}]\n" + expect
+    assert differences(tmp_path, test) == []
+
+
+def test_the_key_and_the_time_of_a_record_can_be_given(tmp_path: Path) -> None:
+    test = """\
+    at: source
+    input:
+      - {$key: m1, $timestamp: 1500, temperature: 1}
+      - {$key: 7, $timestamp: "2010-05-09T12:00:00Z", temperature: 2}
+      - {$key: m2, $timestamp: "2010-05-09T14:00:00.25+02:00", temperature: 3}
+    expect:
+      - {gate: m1, ts: "1970-01-01T00:00:01.500000Z", temperature: 1}
+      - {gate: "7", ts: "2010-05-09T12:00:00Z", temperature: 2}
+      - {gate: m2, ts: "2010-05-09T12:00:00.250000Z", temperature: 3}
+"""
+    assert differences(tmp_path, test, device="{key: gate}", time="{lateness: 0s}") == []
+
+
+def test_the_time_of_a_record_is_exact_to_the_microsecond(tmp_path: Path) -> None:
+    times = [f"2010-05-09T12:00:00.{us:06}Z" for us in (1, 3, 5, 123_457, 999_999)]
+    rows = ", ".join(f'{{$key: m1, $timestamp: "{time}", temperature: 1}}' for time in times)
+    expected = ", ".join(f'{{ts: "{time}"}}' for time in times)
+    test = f"    at: source\n    input: [{rows}]\n    expect: [{expected}]\n"
+    assert differences(tmp_path, test, device="{key: gate}", time="{lateness: 0s}") == []
+
+
+def test_a_record_without_key_or_time_is_dead_where_they_are_needed(tmp_path: Path) -> None:
+    test = """\
+    at: dead
+    input:
+      - {$key: m1, temperature: 1}
+      - {$timestamp: 0, temperature: 2}
+      - {$key: m1, $timestamp: 0, temperature: 3}
+    expect:
+      - {offset: 0, reason: "expected a record with a time of its own, given one without"}
+      - {offset: 1, reason: "expected a key that names the device, given a record without a key"}
+"""
+    assert differences(tmp_path, test, device="{key: gate}", time="{lateness: 0s}") == []
+
+
+def test_dead_letters_have_an_offset_and_a_reason(tmp_path: Path) -> None:
+    test = """\
+    at: dead
+    input:
+      - {dev: a, ts: 0, temperature: 20}
+      - {dev: a, ts: 0, temperature: hot}
+    expect:
+      - {offset: 1, reason: "field `temperature`: expected a number, given text: 'hot'"}
+"""
+    assert differences(tmp_path, test) == []
+
+
+def test_avro_records_are_written_by_the_schema_that_is_read(tmp_path: Path) -> None:
+    test = """\
+    at: source
+    input:
+      - {dev: a, ts: 1, temperature: 20.5, n: 5, status: on}
+      - {dev: a, ts: 2, temperature: 21}
+    expect:
+      - {dev: a, ts: "1970-01-01T00:00:00.001000Z", temperature: 20.5, n: 5, status: on}
+      - {temperature: 21, n: null, status: null}
+"""
+    assert differences(tmp_path, test, format_="{avro: {schema: reading.avsc}}") == []
+
+
+@pytest.mark.parametrize(
+    ("row", "format_"),
+    [
+        ("{dev: a, ts: 1}", "{avro: {schema: reading.avsc}}"),
+        ("{dev: a, ts: 1, temperature: hot}", "{avro: {schema: reading.avsc}}"),
+        ("{dev: a, ts: 1, n: 99999999999999999999}", "json"),
+        ("{dev: a, ts: 1, $timestamp: soon}", "json"),
+    ],
+    ids=["avro without a field", "avro with a wrong type", "json beyond 64 bits", "a timestamp that is none"],
+)
+def test_a_row_that_cannot_be_a_record_is_told_and_not_a_crash(row: str, format_: str, tmp_path: Path) -> None:
+    test = f"    at: dead\n    input:\n      - {row}\n    expect: []\n"
+    try:
+        assert differences(tmp_path, test, format_=format_)
+    except ConfigError as error:
+        assert any("tests[0].input[0]" in mistake.where for mistake in error.mistakes)  # noqa: PT017  # either is fine
+
+
+def test_a_time_of_a_record_is_never_taken_for_local_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    clock.tzset()
+    try:
+        test = """\
+    at: source
+    input: [{$key: m1, $timestamp: "2010-05-09T12:00:00", temperature: 2}]
+    expect: [{ts: "2010-05-09T03:00:00Z"}]
+"""
+        with contextlib.suppress(ConfigError):  # refusing a time without an offset is fine too
+            assert differences(tmp_path, test, device="{key: gate}", time="{lateness: 0s}") != []
+    finally:
+        monkeypatch.undo()
+        clock.tzset()
