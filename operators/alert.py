@@ -7,7 +7,7 @@
 
 An alert follows the newest reading of its device: a row older than the newest one seen changes nothing and goes to the
 side output `late`. `alert_id` is the same for both rows of an alert, and the same again on a replay: it is made from
-the pipeline, the step, the device, and the event time at which the condition began to hold.
+the pipeline, the step, the device, and the time and offset of the record with which the condition began to hold.
 
 Example:
     steps:
@@ -88,10 +88,11 @@ class _State:
         self._for = spec.for_
         self._raise, self._clear = spec._compile(inputs.schema)  # noqa: SLF001  # its own spec
         self._devices = inputs.devices
-        self._seed = f"{inputs.pipeline}\0{inputs.step}\0".encode().replace(b"%", b"%%") + b"%b\0%d"
+        self._seed = f"{inputs.pipeline}\0{inputs.step}\0".encode().replace(b"%", b"%%") + b"%b\0%d\0%d"
         self._texts = {"pipeline": inputs.pipeline, "alert": inputs.step, "severity": spec.severity}
-        self._slots: NDArray[np.int64] = (resume or {"slots": np.empty((3, 0), np.int64)})["slots"].copy()
-        """By slot: 1 while raised, since when the condition holds (`NEVER`: it doesn't), the newest `ts`; us."""
+        self._slots: NDArray[np.int64] = (resume or {"slots": np.empty((4, 0), np.int64)})["slots"].copy()
+        """By slot: 1 while raised, since when the condition holds (`NEVER`: it doesn't; us) and since which
+        offset, the newest `ts` (us)."""
 
     def on_batch(self, batch: Batch) -> Outputs:
         raises, failed = self._raise.evaluate(batch, self._devices)
@@ -102,25 +103,38 @@ class _State:
             clears, failed = np.asarray(column) == 1, failed + more
         self._grow(int(batch.device.max(initial=0)) + 1)
         change = np.zeros(len(batch), np.int8)
-        since = np.zeros(len(batch), np.int64)
+        began = np.zeros((2, len(batch)), np.int64)
         ok = batch.live.copy()
         ok[[row for row, _ in failed]] = False
-        _follow(batch.device, batch.ts, ok, np.asarray(raises) == 1, clears, self._for, self._slots, change, since)
+        _follow(
+            batch.device,
+            batch.ts,
+            batch.offset,
+            ok,
+            np.asarray(raises) == 1,
+            clears,
+            self._for,
+            self._slots,
+            change,
+            began,
+        )
         rejects = [Reject(int(batch.offset[row]), reason) for row, reason in dict(failed).items()]
         late = batch.take(np.flatnonzero(change < 0))
         # The rows that change nothing go on as punctuations: a window behind must not wait for the next alert.
-        return Outputs(self._rows(batch.keeping(change > 0), change, since), {"late": late}, rejects)
+        return Outputs(self._rows(batch.keeping(change > 0), change, began), {"late": late}, rejects)
 
-    def _rows(self, batch: Batch, change: NDArray[np.int8], since: NDArray[np.int64]) -> Batch:
+    def _rows(self, batch: Batch, change: NDArray[np.int8], began: NDArray[np.int64]) -> Batch:
         rows = np.flatnonzero(batch.live)
-        named = map(self._seed.__mod__, zip(self._devices.ids(batch.device[rows]), since[rows].tolist(), strict=True))
+        named = map(
+            self._seed.__mod__, zip(self._devices.ids(batch.device[rows]), *began[:, rows].tolist(), strict=True)
+        )
         ids = map(methodcaller("hexdigest"), map(partial(hashlib.blake2b, digest_size=8), named))
         which = np.full(len(batch), MISSING_CODE)
         which[rows] = np.arange(len(rows), dtype=np.int32)
         state = np.maximum(change - 1, -1).astype(np.int32)
         columns: dict[str, Column] = {"alert_id": Text(which, list(ids)), "state": Text(state, STATES)}
         columns |= {name: Text(np.zeros(len(batch), np.int32), [text]) for name, text in self._texts.items()}
-        columns |= {"since": since}
+        columns |= {"since": began[0]}
         return batch.adding({name: columns[name] for name in _ADDED})
 
     def snapshot(self) -> Snapshot:
@@ -130,26 +144,29 @@ class _State:
         known = self._slots.shape[1]
         if devices > known:
             more = max(devices, 2 * known) - known
-            fresh = np.zeros((3, more), np.int64)
-            fresh[1:] = NEVER
+            fresh = np.zeros((4, more), np.int64)
+            fresh[[1, 3]] = NEVER
             self._slots = np.concatenate([self._slots, fresh], axis=1)
 
 
 @njit(cache=True, nogil=True)
-def _follow(device, ts, live, raises, clears, hold, slots, change, since):  # type: ignore[no-untyped-def]  # compiled
-    """Write into `change` 1 where a row raises, 2 where it clears, -1 where it is older than its device's newest."""
+def _follow(device, ts, offset, live, raises, clears, hold, slots, change, began):  # type: ignore[no-untyped-def]  # compiled
+    """Write into `change` 1 where a row raises, 2 where it clears, -1 where it is older than its device's newest.
+
+    Where a row raises or clears, `began` gets the time and the offset since which the condition held.
+    """
     for row in range(len(ts)):
         if not live[row]:
             continue
         slot = device[row]
-        if ts[row] < slots[2, slot]:
+        if ts[row] < slots[3, slot]:
             change[row] = -1
             continue
-        slots[2, slot] = ts[row]
+        slots[3, slot] = ts[row]
         if slots[0, slot] == 1:
             if clears[row]:
                 change[row] = 2
-                since[row] = slots[1, slot]
+                began[:, row] = slots[1:3, slot]
                 slots[0, slot] = 0
                 slots[1, slot] = NEVER
         elif not raises[row]:
@@ -157,7 +174,8 @@ def _follow(device, ts, live, raises, clears, hold, slots, change, since):  # ty
         else:
             if slots[1, slot] == NEVER:
                 slots[1, slot] = ts[row]
+                slots[2, slot] = offset[row]
             if ts[row] - slots[1, slot] >= hold:
                 change[row] = 1
-                since[row] = slots[1, slot]
+                began[:, row] = slots[1:3, slot]
                 slots[0, slot] = 1

@@ -111,7 +111,8 @@ class Shard:
         letters = [(dead.row, dead.reason) for dead in decoded.dead]
         letters += [(int(np.searchsorted(records.offset, reject.offset)), reject.reason) for reject in rejects]
         self.position = int(records.offset[-1]) + 1
-        return self._product(len(records), rows, [_letter(records, row, reason) for row, reason in sorted(letters)])
+        reasons = dict(sorted(letters, reverse=True))  # one letter a record, though two branches may refuse it
+        return self._product(len(records), rows, [_letter(records, row, reasons[row]) for row in sorted(reasons)])
 
     def on_idle(self, elapsed: int) -> Product:
         """Say that no record has come for `elapsed` us of wall time, though there was none left to read."""

@@ -68,7 +68,7 @@ class Panes:
             self.next = np.concatenate([self.next, np.full(more, NO_PANE, np.int32)])
             added = np.arange(known + more - 1, known - 1, -1, dtype=np.int32)
             free = self.free[: self.free_count[0]]
-            self.free = np.concatenate([added, free, np.empty(known - len(free), np.int32)])
+            self.free = np.concatenate([added, free, np.zeros(known - len(free), np.int32)])
             self.free_count[0] += more
             for name, (_, aggregate) in self._aggregates.items():
                 for field, (dtype, initial) in aggregate.fields.items():

@@ -47,8 +47,8 @@ SPECS = [
 ]
 
 
-def alert_id(pipeline: str, step: str, device: bytes, since: int) -> str:
-    named = b"\0".join([pipeline.encode(), step.encode(), device, str(since).encode()])
+def alert_id(pipeline: str, step: str, device: bytes, since: int, offset: int) -> str:
+    named = b"\0".join([pipeline.encode(), step.encode(), device, str(since).encode(), str(offset).encode()])
     return hashlib.blake2b(named, digest_size=8).hexdigest()
 
 
@@ -57,11 +57,11 @@ class Follower:
     """What an alert knows of a device."""
 
     newest: int | None = None
-    since: int | None = None
+    since: tuple[int, int] | None = None
     raised: bool = False
 
-    def follow(self, ts: int, raises: bool, clears: bool, hold: int) -> tuple[str, int] | None:
-        """Go from ok through pending to raised, and back; say what the alert becomes, and since when."""
+    def follow(self, ts: int, offset: int, raises: bool, clears: bool, hold: int) -> tuple[str, tuple[int, int]] | None:
+        """Go from ok through pending to raised, and back; say what the alert becomes, since when and which offset."""
         self.newest = ts
         if self.raised:
             if not clears or self.since is None:
@@ -72,8 +72,8 @@ class Follower:
         if not raises:
             self.since = None
             return None
-        self.since = ts if self.since is None else self.since
-        self.raised = ts - self.since >= hold
+        self.since = (ts, offset) if self.since is None else self.since
+        self.raised = ts - self.since[0] >= hold
         return ("raised", self.since) if self.raised else None
 
 
@@ -93,20 +93,20 @@ def oracle(spec: Alert, _schema: Schema, rows: Sequence[Row], pipeline: str, ste
             if row.live and newest is not None and row.ts < newest:
                 out["late"].append(row)
             elif row.live:
-                told = devices[row.device].follow(row.ts, raises, clears, spec.for_)
+                told = devices[row.device].follow(row.ts, row.offset, raises, clears, spec.for_)
         out[""].append(replace(row, live=False, values={}) if told is None else alert(spec, row, *told, pipeline, step))
     return out
 
 
-def alert(spec: Alert, row: Row, state: str, since: int, pipeline: str, step: str) -> Row:
+def alert(spec: Alert, row: Row, state: str, since: tuple[int, int], pipeline: str, step: str) -> Row:
     """Make the row of an alert."""
     added = {
-        "alert_id": alert_id(pipeline, step, row.device, since),
+        "alert_id": alert_id(pipeline, step, row.device, *since),
         "pipeline": pipeline,
         "alert": step,
         "state": state,
         "severity": spec.severity,
-        "since": since,
+        "since": since[0],
     }
     return replace(row, values={**row.values, **added})
 
@@ -155,8 +155,14 @@ def test_since_says_when_the_condition_began_to_hold() -> None:
     rows = clocked([(b"a", NINE + at * SECOND, {"temperature": 81.0 if at < 20 else 1.0}) for at in (0, 5, 10, 20)])
     raised, cleared = run(hot("10s"), rows).main
     assert (raised["since"], cleared["since"]) == (NINE, NINE)
-    assert raised["alert_id"] == cleared["alert_id"] == alert_id(PIPELINE, STEP, b"a", NINE)
+    assert raised["alert_id"] == cleared["alert_id"] == alert_id(PIPELINE, STEP, b"a", NINE, 0)
     assert (raised.offset, raised.ts, cleared.offset, cleared.ts) == (2, NINE + 10 * SECOND, 3, NINE + 20 * SECOND)
+
+
+def test_alerts_of_one_device_at_one_time_have_ids_of_their_own() -> None:
+    rows = clocked([(b"a", NINE, {"temperature": value}) for value in (81.0, 1.0, 81.0)])
+    first, cleared, second = run(hot(), rows).main
+    assert first["alert_id"] == cleared["alert_id"] != second["alert_id"]
 
 
 def test_a_row_older_than_the_newest_changes_nothing_and_goes_to_the_side() -> None:
