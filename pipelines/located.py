@@ -164,6 +164,7 @@ class _Reader:
             return None
         if len(at) > _DEEPEST:
             self._to.refuse(at, f"at most {_DEEPEST} levels", "more", "an alias may contain itself")
+            self._read = _MOST + 1  # once is enough: nothing more is read
             return None
         if str(node.tag) not in _TAGS:
             self._to.refuse(at, "a value without a tag", str(node.tag).removeprefix(_YAML))

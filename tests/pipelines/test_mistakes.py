@@ -145,9 +145,9 @@ def test_hostile_yaml_is_refused_at_once_or_does_no_harm(anchors: str, folder: P
     # In a process of its own: what goes on for years, or deeper than the stack, can't be ended in this one.
     command = [sys.executable, "-m", "pipelines", "check", str(file)]
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=5, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:
-        pytest.fail("it was still being read after 5 s")
+        pytest.fail("it was still being read after a minute")
     assert done.returncode in {0, 2}, done.stderr[-300:]
     assert "Traceback" not in done.stderr
 
