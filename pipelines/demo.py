@@ -28,6 +28,7 @@ from connectors.kafka.embedded import EmbeddedKafka
 from pipelines import config
 from pipelines.runtime import Options, Run, run
 from pipelines.shard import Product
+from pipelines.testing import run_tests
 
 EXAMPLES = Path(__file__).parent / "examples"
 PIPELINE = EXAMPLES / "motes.yaml"
@@ -94,6 +95,8 @@ def demo(picture: Path, out: Console) -> Outcome:
     out.print(
         f"{len(readings):,} real readings of four sensor motes, one every {PERIOD} s; beside two of them a kettle boils"
     )
+    with out.status("compiling the kernels; the first time takes some seconds"):
+        run_tests(pipeline)
     with EmbeddedKafka(topics) as kafka, _progress(out) as progress:
         pipeline = config.read(PIPELINE, {"KAFKA_BROKERS": kafka.brokers})
         replay = progress.add_task("replay into Kafka", total=len(readings))
