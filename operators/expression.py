@@ -48,6 +48,7 @@ _ARITHMETIC = {"Plus", "Minus", "Multiply", "Divide", "RustDivide", "TrueDivide"
 _CLOCKS = re.compile(
     r"\b(now|current_date|current_time|current_timestamp|localtime|localtimestamp|today)\b", re.IGNORECASE
 )
+_OWN_ROW = "an expression that needs nothing but its own row"
 _ROWS = re.compile(r" for \d+ out of \d+ values")
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
 _SAMPLE: Mapping[Type, Sequence[Any]] = {
@@ -160,13 +161,8 @@ class Expression:
 
     def _refuse_more_than_a_row(self, at: tuple[str | int, ...]) -> None:
         """Refuse what looks at other rows: by the kind of its nodes, and by trying it out whole and row by row."""
-        seen = _nodes(self._expr)
-        words = _CLOCKS.search(_QUOTED.sub("", self.text))
-        if seen <= _NODES and not words and self._try_out(at):
-            return
-        fix = "event time is a column of the rows; use that" if words else "aggregate in a `window` step"
-        expected = "an expression that needs nothing but its own row"
-        raise SpecError([Problem(at, expected, f"`{self.text}`", fix)])
+        if not (_nodes(self._expr) <= _NODES and self._try_out(at)):
+            raise SpecError([Problem(at, _OWN_ROW, f"`{self.text}`", "aggregate in a `window` step")])
 
     def _try_out(self, at: tuple[str | int, ...]) -> bool:
         """Say whether sample rows give the same alone as together; raise a SpecError if every one of them fails."""
@@ -208,6 +204,9 @@ def _spread(column: Column, rows: NDArray[np.intp], length: int, type_: Type) ->
 
 
 def _parse(text: str, at: tuple[str | int, ...]) -> pl.Expr:
+    if _CLOCKS.search(_QUOTED.sub("", text)):
+        fix = "event time is a column of the rows; use that"
+        raise SpecError([Problem(at, _OWN_ROW, f"`{text}`", fix)])
     try:
         expr = pl.sql_expr(text)
     except pl.exceptions.PolarsError as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from connectors.codec.base import Records
 from connectors.codec.json import Json, TimeText
@@ -22,6 +23,7 @@ from operators.batch import Batch
 from pipelines.plan import DEAD, Pipeline, Test
 from pipelines.shard import Product, Shard
 
+_TIME: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -86,14 +88,12 @@ def _timestamp(value: object, index: int) -> int:
         return -1
     if isinstance(value, int) and not isinstance(value, bool):
         return value * 1_000
-    expected = "ms since 1970, or ISO 8601 with an offset such as 2026-01-31T12:00:00Z"
     try:
-        at = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    except ValueError:
-        at = datetime.min  # noqa: DTZ901  # without a time zone, so it is refused
-    if at.tzinfo is None:
+        at = _TIME.validate_python(value)
+    except ValidationError:
+        expected = "ms since 1970, or ISO 8601 with an offset such as 2026-01-31T12:00:00Z"
         message = f"input row {index + 1}: $timestamp: expected {expected}, given {_value(value)}"
-        raise _UnfitError(message)
+        raise _UnfitError(message) from None
     return round((at - _EPOCH) / timedelta(microseconds=1))
 
 

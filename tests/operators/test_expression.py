@@ -95,7 +95,7 @@ def test_an_expression_has_a_type_and_a_value(text: str, type_: Type, value: Any
         ("COALESCE(temperature, 7)", 7.0),
         ("COALESCE(status, 'none')", "none"),
         ("NULLIF(n, -1)", None),
-        ("temperature IN (1, 2)", None),
+        ("temperature IN (1.0, 2.0)", None),
         ("CASE WHEN ok THEN 1 ELSE 2 END", 2),
         ("CASE WHEN ok THEN 1 END", None),
         ("NULL", None),
