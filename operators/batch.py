@@ -124,8 +124,9 @@ def join_columns(parts: Sequence[Column]) -> Column:
     if not any(isinstance(part, Text) for part in parts):
         return np.concatenate([part for part in parts if not isinstance(part, Text)])
     texts = [part for part in parts if isinstance(part, Text)]
-    if all(text.values is texts[0].values for text in texts):
-        return Text(np.concatenate([text.codes for text in texts]), texts[0].values)
+    tables = [text.values for text in texts if len(text.values)]
+    if all(table is tables[0] for table in tables):  # a part in which all is missing has no table of its own
+        return Text(np.concatenate([text.codes for text in texts]), tables[0] if tables else [])
     return Text.of(value for text in texts for value in text.to_list())
 
 

@@ -46,7 +46,7 @@ _NODES = {"Column", "Literal", "BinaryExpr", "Cast", "Ternary", "Function", "Ali
 """The kinds of polars expressions that can work on one row alone; functions are tried out besides."""
 _ARITHMETIC = {"Plus", "Minus", "Multiply", "Divide", "RustDivide", "TrueDivide", "FloorDivide", "Modulus"}
 _CLOCKS = re.compile(
-    r"\b(now|current_date|current_time|current_timestamp|localtime|localtimestamp|today)\b", re.IGNORECASE
+    r"\b(now\s*\(|today\s*\(|(current_date|current_time|current_timestamp|localtime|localtimestamp)\b)", re.IGNORECASE
 )
 _OWN_ROW = "an expression that needs nothing but its own row"
 _ROWS = re.compile(r" for \d+ out of \d+ values")

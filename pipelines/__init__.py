@@ -31,6 +31,7 @@ def flow(path: str, *, until_end: bool = False, close_windows: bool = False, ins
     from connectors.kafka.client import KafkaFailure
     from pipelines import config, runtime
     from pipelines.located import ConfigError
+    from pipelines.worker import Options
 
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
@@ -43,5 +44,5 @@ def flow(path: str, *, until_end: bool = False, close_windows: bool = False, ins
     except KafkaFailure as error:
         sys.stderr.write(f"telemill: {error}\n")
         raise SystemExit(1) from None
-    options = runtime.Options(until_end=until_end, close_windows=close_windows, instance=instance)
+    options = Options(until_end=until_end, close_windows=close_windows, instance=instance)
     return runtime.dataflow(pipeline, options)[0]

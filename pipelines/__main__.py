@@ -17,7 +17,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from pipelines.plan import Pipeline
-    from pipelines.runtime import Run
+    from pipelines.worker import Run
 
 app = typer.Typer(
     name="telemill",
@@ -76,9 +76,10 @@ def run(
     spec = _read(pipeline)
     from connectors.kafka.client import KafkaFailure
     from pipelines import runtime
+    from pipelines.worker import Options
 
     try:
-        handle = runtime.run(spec, runtime.Options(until_end, close_windows, instance))
+        handle = runtime.run(spec, Options(until_end, close_windows, instance))
     except KafkaFailure as error:
         _fail(str(error))
     if not quiet:

@@ -38,8 +38,17 @@ _OURS = {
     "group.id": "group",
     "auto.offset.reset": "start",
     "group.instance.id": "the --instance option",
+    "metadata.broker.list": "brokers",
     **dict.fromkeys(
-        ["enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof", "partition.assignment.strategy"],
+        [
+            "enable.auto.commit",
+            "enable.auto.offset.store",
+            "enable.partition.eof",
+            "group.protocol",
+            "logger",
+            "on_commit",
+            "partition.assignment.strategy",
+        ],
         "how telemill keeps positions, which isn't an option",
     ),
     **dict.fromkeys(["enable.idempotence", "acks", "transactional.id"], "`delivery`"),
@@ -70,6 +79,10 @@ def _as_list(value: object) -> object:
 
 def _as_text(config: object) -> object:
     if isinstance(config, dict):
+        for key, value in config.items():
+            if value is None or value == "" or isinstance(value, list | dict):
+                expected = "a value"
+                raise unfit(expected, at=key)
         return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in config.items()}
     return config
 
@@ -95,7 +108,9 @@ class KafkaSourceSpec(_Spec):
     topics: Annotated[list[Topic], BeforeValidator(_as_list)] = Field(
         min_length=1, description="topic or topics to read"
     )
-    brokers: StrictStr = Field("localhost:9092", description="host:port of one or more brokers, separated by commas")
+    brokers: Annotated[StrictStr, _pattern(r".*\S.*", "host:port of a broker")] = Field(
+        "localhost:9092", description="host:port of one or more brokers, separated by commas"
+    )
     group: StrictStr | None = Field(None, description="consumer group; the pipeline's name if left out")
     start: Start = Field(Start.EARLIEST, description="where to begin where the group has no position: earliest, latest")
     config: Settings = Field({}, description="further settings of librdkafka, such as security.protocol")
@@ -251,6 +266,7 @@ def _source(located: Located, spec: SourceSpec) -> Source | None:
     before = len(located.mistakes)
     device = tuple(tuple(path.split(".")) for path in spec.device.fields)
     names = (spec.device.key,) if spec.device.key else tuple(path[-1] for path in device)
+    _refuse_paths(located, spec, at)
     if bool(spec.device.fields) == bool(spec.device.key):
         expected = "a field, a list of fields, or `{key: NAME}` for the record's key"
         located.refuse((*at, "device"), expected, located.shown((*at, "device"), located.data["source"].get("device")))
@@ -286,19 +302,33 @@ def _source(located: Located, spec: SourceSpec) -> Source | None:
     if format_ is None or len(located.mistakes) > before:
         return None
     schema = Schema({field.name: field.type for field in fields}, names, time)
-    kafka = Kafka(spec.kafka.brokers, spec.kafka.config)
+    kafka = Kafka(spec.kafka.brokers, _settings(located, spec.kafka.config, (*at, "kafka", "config")))
     start, group = spec.kafka.start.value, spec.kafka.group or ""
     return Source(
         tuple(spec.kafka.topics), group, start, kafka, format_, reading, schema, spec.time.lateness, spec.time.idle
     )
 
 
+def _refuse_paths(located: Located, spec: SourceSpec, at: At) -> None:
+    """Refuse paths with an empty part."""
+    paths = [*spec.device.fields, spec.time.field or "x", *(field.path or name for name, field in spec.fields.items())]
+    for path in paths:
+        if not all(path.split(".")):
+            expected = "the path of a field, such as data.temp"
+            located.refuse(at, expected, f"`{path}`")
+
+
+def _settings(located: Located, config: Mapping[str, str], at: At) -> dict[str, str]:
+    """Give settings as they are written: a password `007` is no number."""
+    return {key: located.text((*at, key)) for key in config}
+
+
 def _refuse_ours(located: Located, config: Mapping[str, str], at: At) -> None:
     """Refuse settings that telemill makes itself."""
     for key in config:
-        if key in _OURS:
+        if key in _OURS or key.endswith("_cb"):
             expected = "settings of librdkafka that telemill doesn't make itself"
-            located.refuse((*at, key), expected, f"`{key}`", f"use {_OURS[key]}")
+            located.refuse((*at, key), expected, f"`{key}`", f"use {_OURS[key]}" if key in _OURS else "leave it out")
 
 
 def _format(located: Located, value: object, at: At) -> Format | None:
@@ -330,11 +360,13 @@ def _sinks(
             fix = did_you_mean(spec.from_, streams)
             located.refuse((*at, "from"), f"a stream: {', '.join(streams)}", f"`{spec.from_}`", fix)
         format_ = _format(located, spec.format, (*at, "format"))
-        if spec.kafka.topic in source.topics:
+        if spec.kafka.topic in source.topics and spec.kafka.brokers in {None, source.kafka.brokers}:
             fix = "write to another topic, or the pipeline reads what it wrote"
             located.refuse((*at, "kafka", "topic"), "a topic that isn't read", f"`{spec.kafka.topic}`", fix)
         brokers = source.kafka.brokers if spec.kafka.brokers is None else spec.kafka.brokers
-        config = source.kafka.config if spec.kafka.config is None else spec.kafka.config
+        config = source.kafka.config
+        if spec.kafka.config is not None:
+            config = _settings(located, spec.kafka.config, (*at, "kafka", "config"))
         _refuse_ours(located, config if spec.kafka.config is not None else {}, (*at, "kafka", "config"))
         schema = streams.get(spec.from_)
         if format_ is not None:
@@ -360,7 +392,7 @@ def _tests(
 
 def _refuse_unread(located: Located, steps: tuple[Step, ...], sunk: set[str]) -> None:
     """Refuse a step whose rows go nowhere: it would be work for nothing, and most likely a slip."""
-    read_ = {step.source for step in steps} | sunk
+    read_ = {stream.partition(".")[0] for stream in sunk | {step.source for step in steps}}
     for index, step in enumerate(steps):
         if step.id not in read_:
             fix = f"add a sink with `from: {step.id}`, or take the step out"

@@ -26,9 +26,10 @@ from rich.table import Table
 from connectors.kafka.client import settings
 from connectors.kafka.embedded import EmbeddedKafka
 from pipelines import config
-from pipelines.runtime import Options, Run, run
+from pipelines.runtime import run
 from pipelines.shard import Product
 from pipelines.testing import run_tests
+from pipelines.worker import Options, Run
 
 EXAMPLES = Path(__file__).parent / "examples"
 PIPELINE = EXAMPLES / "motes.yaml"

@@ -81,6 +81,7 @@ class Located:
     mistakes: list[Mistake] = field(default_factory=list)
     _lines: dict[At, int] = field(default_factory=dict)
     _raw: dict[At, str] = field(default_factory=dict)
+    _text: dict[At, str] = field(default_factory=dict)
     _secrets: dict[At, list[tuple[str, str]]] = field(default_factory=dict)
 
     def line(self, at: At) -> int:
@@ -88,6 +89,10 @@ class Located:
         while at and at not in self._lines:
             at = at[:-1]
         return self._lines.get(at, 1)
+
+    def text(self, at: At) -> str:
+        """Give a scalar as it is written, variables put in, before it was taken for a number or a bool."""
+        return self._text[at]
 
     def shown(self, at: At, value: object) -> str:
         """Give a value as it stands in the file; where a variable was put in, the variable and not what it holds."""
@@ -131,7 +136,7 @@ def load(file: Path, environ: Mapping[str, str] | None = None) -> Located:
         given = (error.problem or "").strip() or "something else"
         expected = "YAML" + (f" ({error.context})" if error.context else "")
         located.mistakes.append(Mistake(line, "", expected, given, "check the indentation, brackets and quotes here"))
-    except YAMLError as error:
+    except (YAMLError, AssertionError) as error:  # an unknown version of YAML fails an assertion
         located.refuse((), "YAML", str(error).split("\n", 1)[0])
     located.check()
     if root is None:
@@ -215,6 +220,7 @@ class _Reader:
         if "${" in text:
             self._to._raw[at] = text  # noqa: SLF001  # as above
             text = _VARIABLE.sub(lambda match: self._variable(match, at), text)
+        self._to._text[at] = text  # noqa: SLF001  # as above
         if node.style is None and len(text) > _LONGEST_NUMBER and _INT.fullmatch(text):
             self._to.refuse(at, f"a number of at most {_LONGEST_NUMBER} digits", f"{len(text)} digits", "quote it")
             return None

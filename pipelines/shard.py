@@ -18,10 +18,15 @@ from operators.clock import Clock
 from operators.devices import DeviceTable
 from pipelines.plan import DEAD, SOURCE, Pipeline
 
+_LONGEST_REASON = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A record that couldn't be processed, as it came, and why."""
+    """A record that couldn't be processed, as it came, and why.
+
+    Where a row that a window made couldn't be, key and value are None: the record that closed the window is innocent.
+    """
 
     topic: str
     partition: int
@@ -90,29 +95,32 @@ class Shard:
         source = pipeline.source
         self.position = position
         self.counts = Counts()
+        self._place = ("", 0)
         self._decoder = decoder
         self._watch = [stream for stream in dict.fromkeys(watch) if stream != DEAD]
         self._types = dict(source.schema.columns)
         self._devices = DeviceTable(source.schema.device)
         self._clock = Clock(source.lateness, source.idle, sum(step.spec.reach() for step in pipeline.steps))
         streams = pipeline.streams()
-        self._steps: list[tuple[str, str, State]] = []
+        self._steps: list[tuple[str, str, bool, State]] = []
         for step in pipeline.steps:
             inputs = Inputs(streams[step.source], self._devices, pipeline.name, step.id)
-            self._steps.append((step.id, step.source, step.spec.build(inputs)))
-        self.stateful = tuple(name for name, _, state in self._steps if state.snapshot())
+            self._steps.append((step.id, step.source, inputs.schema.time is None, step.spec.build(inputs)))
+        self.stateful = tuple(name for name, _, _, state in self._steps if state.snapshot())
 
     def process(self, records: Records) -> Product:
         """Take in records of this partition, in order of offset."""
         decoded = self._decoder.decode(records)
         device = self._devices.slots(decoded.device)
         batch = self._clock.on_rows(device, decoded.ts, decoded.offset, decoded.columns, self._types)
-        rows, rejects = self._run(batch)
+        self._place = (records.topic, records.partition)
+        rows, rejects, of_windows = self._run(batch)
         letters = [(dead.row, dead.reason) for dead in decoded.dead]
         letters += [(int(np.searchsorted(records.offset, reject.offset)), reject.reason) for reject in rejects]
         self.position = int(records.offset[-1]) + 1
         reasons = dict(sorted(letters, reverse=True))  # one letter a record, though two branches may refuse it
-        return self._product(len(records), rows, [_letter(records, row, reasons[row]) for row in sorted(reasons)])
+        mine = [_letter(records, row, reasons[row]) for row in sorted(reasons)]
+        return self._product(len(records), rows, [*mine, *of_windows])
 
     def on_idle(self, elapsed: int) -> Product:
         """Say that no record has come for `elapsed` us of wall time, though there was none left to read."""
@@ -123,20 +131,25 @@ class Shard:
         return self._punctuate(self._clock.close(self.position - 1, self._types))
 
     def _punctuate(self, batch: Batch) -> Product:
-        rows, _ = self._run(batch)  # a punctuation carries no data that could be rejected
-        return self._product(0, rows, [])
+        rows, _, of_windows = self._run(batch)  # a punctuation has no record that could be rejected, but closes windows
+        return self._product(0, rows, of_windows)
 
-    def _run(self, batch: Batch) -> tuple[dict[str, Batch], list[Reject]]:
-        """Put a batch through every step."""
+    def _run(self, batch: Batch) -> tuple[dict[str, Batch], list[Reject], list[Letter]]:
+        """Put a batch through every step; gives the streams, what of its records was rejected, and what of windows."""
         streams = {SOURCE: batch}
         rejects: list[Reject] = []
-        if len(batch):
-            for name, source, state in self._steps:
-                out = state.on_batch(streams[source])
-                streams[name] = out.main
-                streams |= {f"{name}.{side}": rows for side, rows in out.sides.items()}
+        of_windows: list[Letter] = []
+        for name, source, made_by_window, state in self._steps if len(batch) else ():
+            out = state.on_batch(streams[source])
+            streams[name] = out.main
+            streams |= {f"{name}.{side}": rows for side, rows in out.sides.items()}
+            if made_by_window:
+                for reject in out.rejects:
+                    reason = f"a window's row in step `{name}`: {reject.reason}"[:_LONGEST_REASON]
+                    of_windows.append(Letter(*self._place, reject.offset, None, None, reason))
+            else:
                 rejects += out.rejects
-        return streams, rejects
+        return streams, rejects, of_windows
 
     def _product(self, records: int, streams: Mapping[str, Batch], letters: list[Letter]) -> Product:
         for name, rows in streams.items():
@@ -149,4 +162,4 @@ class Shard:
 
 def _letter(records: Records, row: int, reason: str) -> Letter:
     key, value = records.keys[row], records.values[row]
-    return Letter(records.topic, records.partition, int(records.offset[row]), key, value, reason)
+    return Letter(records.topic, records.partition, int(records.offset[row]), key, value, reason[:_LONGEST_REASON])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any
 
 from operators.base import Operator, SpecError, kinds
@@ -48,7 +48,6 @@ class _Steps:
         self._located = located
         self._streams: dict[str, Schema | None] = {SOURCE: source}
         self._last = SOURCE
-        self._names: Counter[str] = Counter()
         self.steps: list[Step] = []
 
     def read(self, at: At, item: object) -> None:
@@ -111,8 +110,8 @@ class _Steps:
 
     def _id(self, at: At, item: Mapping[str, Any], key: str) -> str:
         given = item.get("id")
-        self._names[key] += 1
-        default = key if self._names[key] == 1 and key not in self._streams else f"{key}_{self._names[key]}"
+        free = (f"{key}_{number}" if number > 1 else key for number in count(1))
+        default = next(name for name in free if name not in self._streams)
         if given is None:
             return default
         place = (*at, "id")

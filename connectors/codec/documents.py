@@ -26,6 +26,8 @@ YEAR_1 = -62_135_596_800_000_000
 YEAR_10000 = 253_402_300_800_000_000
 _PER_UNIT = {Unit.S: 1_000_000, Unit.MS: 1_000, Unit.US: 1}
 _EXACT = 2.0**53
+_LONGEST_ID = 1_000
+"""Characters of a device's name: it is the key of every row, and kept as long as the shard."""
 _ADDRESS = re.compile(r" ?(?:from )?<[^<>]* at 0x[0-9a-f]+>")
 """An object as Python shows it: another one at each run."""
 _SHOWN = 60
@@ -139,7 +141,11 @@ class Documents:
         if not kinds <= {str, int} or "" in values:
             expected = "text or a whole number that names the device"
             values = self._check(values, ".".join(path), expected, lambda v: type(v) in {str, int} and v != "", "")
-        return values if kinds == {str} else list(map(str, values))
+        texts = values if kinds == {str} else list(map(str, values))
+        if max(map(len, texts), default=0) > _LONGEST_ID:
+            expected = f"at most {_LONGEST_ID} characters that name the device"
+            texts = self._check(texts, ".".join(path), expected, lambda text: len(text) <= _LONGEST_ID, "")
+        return texts
 
     def _time(self, records: Records, reading: Reading) -> NDArray[np.int64]:
         if not reading.time:
@@ -281,7 +287,10 @@ def _is_int(value: object) -> bool:
 def _show(value: object) -> str:
     if value is None:
         return "nothing"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = "nested deeply"
     text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     kind = _NAMES.get(type(value), type(value).__name__)
     return f"{kind}: {text}"

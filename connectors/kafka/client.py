@@ -84,8 +84,8 @@ def open_client(kind: Any, config: Mapping[str, Any]) -> Any:  # any of the clie
     """
     try:
         return kind(dict(config))
-    except KafkaException as error:
-        reason = error.args[0].str()
+    except (KafkaException, TypeError, ValueError) as error:
+        reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
         message = f"librdkafka doesn't take these settings: {reason}; see `config` under `kafka` in the pipeline"
         raise KafkaFailure(message) from None
 

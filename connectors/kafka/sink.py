@@ -75,7 +75,7 @@ class KafkaSink:
         """Hand a dead letter over. One that its topic doesn't take whole is cut, and its headers say so."""
         if cut and value is not None:
             headers = {**headers, "telemill.truncated": str(len(value))}
-            value = value[:_KEPT_BYTES]
+            value, key = value[:_KEPT_BYTES], None if key is None else key[:_KEPT_BYTES]
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE and not cut:

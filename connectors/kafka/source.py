@@ -21,6 +21,8 @@ Shard: TypeAlias = tuple[str, int]
 _BATCH = 10_000
 _PATIENCE = 30.0
 """Seconds to wait for an answer that a run can't begin without."""
+_LATEST = 253_402_300_800_000
+"""The year 10000, ms since the epoch: a record that says it is from then has no time."""
 _EOF = KafkaError._PARTITION_EOF  # noqa: SLF001  # how confluent-kafka names librdkafka's own errors
 
 
@@ -30,6 +32,7 @@ class KafkaSource:
     Attributes:
         positions: the next offset to read of every shard that is held.
         at_end: the shards of which everything has been read.
+        commit_failed: set where a commit failed that nobody waited for; whoever makes it up clears it.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class KafkaSource:
         self.at_end: set[Shard] = set()
         self._ends: dict[Shard, int] | None = None
         self._ask_at = 0.0
+        self._closing = False
+        self.commit_failed = False
         self._start = start
         self._on_assign, self._on_revoke = on_assign, on_revoke
         self._fatal: KafkaError | None = None
@@ -78,7 +83,8 @@ class KafkaSource:
             enable_auto_commit=False,
             enable_auto_offset_store=False,
             enable_partition_eof=True,
-            auto_offset_reset=start,
+            # Positions are always given; where records are deleted before they are read, it is told and not skipped.
+            auto_offset_reset="error",
             error_cb=self._on_error,
             on_commit=self._on_commit,
         )
@@ -138,13 +144,24 @@ class KafkaSource:
         if not messages:
             return []
         errors = list(map(Message.error, messages))
+        events = []
         if any(errors):
-            for message, trouble in zip(messages, errors, strict=True):
-                if trouble is not None:
-                    self._event(message, trouble)
-            messages = [message for message, trouble in zip(messages, errors, strict=True) if trouble is None]
-        batches = [self._cut(batch) for batch in _by_shard(messages)]
+            events = [(message, told) for message, told in zip(messages, errors, strict=True) if told is not None]
+            messages = [message for message, told in zip(messages, errors, strict=True) if told is None]
+        batches = [
+            self._cut(batch) for batch in _by_shard(messages) if (batch.topic, batch.partition) in self.positions
+        ]
+        for message, told in events:  # behind the records, or the end of a partition would be taken back by them
+            self._event(message, told)
         return [batch for batch in batches if len(batch)]
+
+    def still_at_end(self, shard: Shard) -> bool:
+        """Ask the broker whether a shard has nothing left to read; no, where the broker doesn't answer in a second."""
+        try:
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(*shard), timeout=1.0)
+        except KafkaException:
+            return False
+        return bool(high <= self.positions[shard])
 
     def commit(self, positions: Mapping[Shard, int], *, wait: bool) -> None:
         """Commit positions: the next offset to process of each shard.
@@ -153,16 +170,31 @@ class KafkaSource:
             KafkaFailure: if the group refuses them for good.
         """
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in positions.items()]
+        if not offsets:
+            return
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=not wait)
+            done = self._consumer.commit(offsets=offsets, asynchronous=not wait)
         except KafkaException as error:
+            if wait:
+                message = f"positions weren't committed: {_line(error.args[0])}"
+                raise KafkaFailure(message) from None
             self._on_commit(error.args[0], offsets)
+            return
+        failed = [part.error for part in done or () if part.error is not None]
+        if wait and failed:
+            message = f"positions weren't committed: {_line(failed[0])}"
+            raise KafkaFailure(message)
 
     def close(self) -> None:
         """Leave Kafka. A member with a name stays in the group until its session ends, so it can come back."""
+        self._closing = True
         self._consumer.close()
+        self.positions.clear()
+        self.at_end.clear()
 
     def _assigned(self, partitions: list[TopicPartition]) -> None:
+        if self._closing:
+            return  # a join that completes while the consumer is closed: there is nothing to begin
         committed = self._consumer.committed(partitions, timeout=_PATIENCE) if partitions else []
         resumed = any(found.offset >= 0 for found in committed)
         starts: dict[Shard, int] = {}
@@ -175,9 +207,10 @@ class KafkaSource:
     def _start_of(self, committed: TopicPartition) -> int:
         """Give the offset to begin at: the committed one, unless there is none or its records are gone."""
         low, high = self._bounds(committed)
-        first = low if self._start == "earliest" else high
-        if committed.offset < 0 or low <= committed.offset <= high:
-            return int(committed.offset) if committed.offset >= 0 else first
+        if committed.offset < 0:
+            return low if self._start == "earliest" else high
+        if low <= committed.offset <= high:
+            return int(committed.offset)
         log.warning(
             "%s[%d] holds offsets %d to %d, but the group %s is at %d: %s; going on at %d",
             committed.topic,
@@ -187,9 +220,9 @@ class KafkaSource:
             self._group,
             committed.offset,
             "records were deleted before they were read" if committed.offset < low else "the topic was made anew",
-            first,
+            low,
         )
-        return first
+        return low
 
     def _bounds(self, partition: TopicPartition) -> tuple[int, int]:
         """Ask for the first offset of a partition and the one behind its last; a moving leader is waited for."""
@@ -205,6 +238,8 @@ class KafkaSource:
                 return int(low), int(high)
 
     def _revoked(self, partitions: list[TopicPartition], *, lost: bool) -> None:
+        if self._closing:
+            return
         shards = [(partition.topic, partition.partition) for partition in partitions]
         self._on_revoke(shards, lost)
         for shard in shards:
@@ -214,23 +249,42 @@ class KafkaSource:
     def _event(self, message: Message, error: KafkaError) -> None:
         if error.code() == _EOF:
             shard = (str(message.topic()), int(message.partition() or 0))
-            if shard in self.positions:
+            offset = int(message.offset() or 0)
+            if offset >= self.positions.get(shard, offset + 1):
                 self.at_end.add(shard)
-                self.positions[shard] = max(self.positions[shard], int(message.offset() or 0))
+                self.positions[shard] = offset
+            return
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  # as above
+            self._skip_deleted((str(message.topic()), int(message.partition() or 0)))
             return
         if error.retriable():
             log.warning("%s", _line(error))
             return
         raise KafkaFailure(_line(error))
 
+    def _skip_deleted(self, shard: Shard) -> None:
+        """Go on at the first record that is still there, and say what was missed."""
+        low, _ = self._bounds(TopicPartition(*shard))
+        log.error(
+            "%s[%d]: the records from offset %d to %d were deleted before they were read: give the topic more retention, "
+            "or this pipeline more workers",
+            *shard,
+            self.positions.get(shard, 0),
+            low - 1,
+        )
+        self._consumer.seek(TopicPartition(*shard, low))
+        self.positions[shard] = low
+
     def _cut(self, batch: Records) -> Records:
         """Move the shard's position on, and leave out what lies behind its end."""
         shard = (batch.topic, batch.partition)
         self.at_end.discard(shard)
         if self._ends is not None:
-            rows = int(np.searchsorted(batch.offset, self._ends.get(shard, 0)))
+            end = self._ends.get(shard, 0)
+            rows = int(np.searchsorted(batch.offset, end))
             if rows < len(batch):
                 self.at_end.add(shard)
+                self.positions[shard] = max(self.positions[shard], end)
                 self._consumer.pause([TopicPartition(*shard)])
                 batch = Records(
                     batch.topic,
@@ -241,7 +295,7 @@ class KafkaSource:
                     batch.offset[:rows],
                 )
         if len(batch):
-            self.positions[shard] = int(batch.offset[-1]) + 1
+            self.positions[shard] = max(self.positions[shard], int(batch.offset[-1]) + 1)
         return batch
 
     def _on_error(self, error: KafkaError) -> None:
@@ -258,6 +312,7 @@ class KafkaSource:
         if error.fatal():
             self._fatal = error
         else:
+            self.commit_failed = True
             log.warning("positions weren't committed: %s; the next commit carries them", _line(error))
 
 
@@ -288,7 +343,7 @@ def _records(messages: list[Message]) -> Records:
         int(messages[0].partition() or 0),
         list(map(Message.value, messages)),
         list(map(Message.key, messages)),
-        np.where(stamped & (ms >= 0), ms * 1_000, -1),
+        np.where(stamped & (ms >= 0) & (ms < _LATEST), np.minimum(ms, _LATEST) * 1_000, -1),
         np.fromiter(map(Message.offset, messages), np.int64, rows),
     )
 

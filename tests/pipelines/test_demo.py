@@ -11,7 +11,7 @@ import pytest
 from pipelines import demo
 from pipelines.demo import AFTERGLOW, Alert, Incident
 from pipelines.plan import Pipeline
-from pipelines.runtime import Options, Run
+from pipelines.worker import Options, Run
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipelines import config
 from pipelines.located import At, ConfigError, Located, dotted, load
 
 
@@ -190,3 +191,26 @@ def test_every_variable_that_is_not_set_is_told(tmp_path: Path) -> None:
 
 def test_a_key_is_taken_as_it_stands(tmp_path: Path) -> None:
     assert read(tmp_path, "${A}: 1\n5: 2\ntrue: 3\n", A="set").data == {"${A}": 1, "5": 2, "true": 3}
+
+
+def test_settings_of_librdkafka_are_taken_as_they_are_written(tmp_path: Path) -> None:
+    file = tmp_path / "mill.yaml"
+    file.write_text(
+        """
+name: mill
+source:
+  kafka: {topics: [raw], config: {sasl.password: "${P}", sasl.username: 007, check.crcs: true, linger.ms: 0x10}}
+  device: dev
+  time: {field: ts, unit: ms}
+  fields: {x: float}
+sinks: [{from: source, kafka: {topic: out}}]
+"""
+    )
+    for password in ("1e5", "null", "True", "0x10", "pass: word"):
+        settings = config.read(file, {"P": password}).source.kafka.config
+        assert settings == {
+            "sasl.password": password,
+            "sasl.username": "007",
+            "check.crcs": "true",
+            "linger.ms": "0x10",
+        }

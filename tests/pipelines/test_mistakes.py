@@ -217,3 +217,10 @@ def test_a_fix_that_is_followed_mends_the_file(folder: Path) -> None:
         fix = error.mistakes[0].fix
         if fix is not None:
             assert config.read(put(folder, GOOD.replace("mean(temperature)", fix.strip("`"))), ENVIRON), fix
+
+
+def test_steps_without_ids_never_take_the_name_of_one_with_an_id(folder: Path) -> None:
+    text = GOOD.replace("  - id: clean\n    filter: temperature > 0\n", "  - {id: filter_2, filter: temperature > 0}\n")
+    text = text.replace("  - id: odd\n", "  - filter: temperature > 1\n  - filter: temperature > 2\n  - id: odd\n")
+    pipeline = config.read(put(folder, text.replace("from: clean", "from: filter_3")), ENVIRON)
+    assert [step.id for step in pipeline.steps] == ["filter_2", "filter", "filter_3", "odd", "minute", "alarm"]

@@ -12,7 +12,7 @@ import pytest
 from connectors.codec.base import Records
 from pipelines import config
 from pipelines.plan import DEAD, Pipeline
-from pipelines.shard import Counts, Letter
+from pipelines.shard import Counts, Letter, Shard
 from tests.pipelines.motes import cut, pipeline, readings, records, seen, shard
 
 TEXTS = """\
@@ -193,3 +193,29 @@ def test_any_cut_into_batches_gives_identical_products(trouble: bool, pieces: in
     assert seen(motes, [*products, many.close()]) == expected
     assert many.counts == one.counts
     assert many.position == one.position == len(whole)
+
+
+def test_a_row_of_a_window_that_cannot_be_processed_is_told_without_blaming_a_record(tmp_path: Path) -> None:
+    file = tmp_path / "mill.yaml"
+    file.write_text(
+        """
+name: mill
+source:
+  kafka: {topics: [raw]}
+  device: dev
+  time: {field: ts, unit: ms}
+  fields: {n: int}
+steps:
+  - window: {tumbling: 1s, aggregate: {m: sum(n)}}
+  - derive: {small: CAST(m AS SMALLINT)}
+sinks: [{from: derive, kafka: {topic: out}}]
+"""
+    )
+    mill = config.read(file, {})
+    own = Shard(mill, mill.source.format.decoder(mill.source.reading), ["derive"])
+    value = b'{"dev": "a", "ts": 1, "n": 70000}'
+    assert not own.process(Records("raw", 3, [value], [b"k"], np.array([-1]), np.array([5]))).letters
+    (letter,) = own.close().letters
+    assert (letter.topic, letter.partition, letter.offset, letter.key, letter.value) == ("raw", 3, 5, None, None)
+    assert letter.reason.startswith("a window's row in step `derive`: `CAST(m AS SMALLINT)`")
+    assert own.counts.dead == 1

@@ -68,11 +68,12 @@ def test_a_group_reads_to_the_end_and_commits_where_it_is() -> None:
                 assert (abs(batch.timestamp / 1e6 - time.time()) < 60).all(), "us since the epoch"
                 found += list(zip(batch.keys, batch.values, strict=True))
         assert sorted(found) == sorted((key, f"v{row}".encode()) for row, key in enumerate(keys))
-        first.source.commit(first.source.positions, wait=True)
+        ends = dict(first.source.positions)
+        first.source.commit(ends, wait=True)
         first.source.close()
         sink.close()
 
         asking: Any = Consumer(settings(kafka.brokers, {}, group_id="mill"))
         committed = asking.committed([TopicPartition(*shard) for shard in first.assigned], timeout=10)
-        assert {(part.topic, part.partition): part.offset for part in committed} == dict(first.ends)
+        assert {(part.topic, part.partition): part.offset for part in committed} == ends
         asking.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import reduce
+from operator import add
 from typing import Any
 
 import pytest
@@ -70,7 +72,7 @@ def test_a_sum_just_within_64_bits_is_there() -> None:
 
 def test_small_values_behind_a_large_one_arent_lost() -> None:
     values = [1e16, *[1.0] * 1000, -1e16]
-    assert sum(values) != 1000
+    assert reduce(add, values) != 1000
     assert aggregated("sum(x)", Type.FLOAT, values) == 1000
     assert aggregated("sum(x)", Type.FLOAT, [*[1.0] * 1000, 1e16, -1e16]) == 1000
 
