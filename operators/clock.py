@@ -34,12 +34,14 @@ class Clock:
         idle: how long a device is silent, in the shard's event time, before the shard's clock moves it on; us.
         reach: for how long behind a device's last row a watermark has any work left in the pipeline, us. A silent
             device is moved on until then and no further, so devices that are gone for good cost nothing.
+        grain: a silent device is moved on only where its watermark passes a multiple of this, us: the size of the
+            smallest window. In between, nothing could close.
         resume: what `snapshot` gave.
     """
 
-    def __init__(self, lateness: int, idle: int, reach: int, resume: Snapshot | None = None) -> None:
+    def __init__(self, lateness: int, idle: int, reach: int, grain: int = 1, resume: Snapshot | None = None) -> None:
         """Make a clock that has seen nothing, or one that goes on from a snapshot."""
-        self._times = np.array([lateness, idle, lateness + reach, max(idle // 4, 1)])
+        self._times = np.array([lateness, idle, lateness + reach, max(idle // 4, 1), grain])
         resume = resume or {"now": np.array([NEVER, NEVER]), "devices": np.empty((3, 0), np.int64)}
         self._now = resume["now"].copy()
         """The shard's clock, and what it showed at its newest record; us."""
@@ -115,14 +117,15 @@ class Clock:
 @njit(cache=True, nogil=True)
 def _move_silent(row, times, now, devices, moved, n):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Move every silent device on behind `row`; returns how many `moved` holds then."""
-    lateness, idle, furthest = times[0], times[1], times[2]
+    lateness, idle, furthest, grain = times[0], times[1], times[2], times[4]
     for device in range(devices.shape[1]):
         heard = devices[2, device]
         silent = now[0] - heard
         if heard == NEVER or silent < idle:
             continue
         watermark = devices[1, device] - lateness + min(silent, furthest)
-        if watermark > devices[0, device]:
+        known = devices[0, device]
+        if watermark > known and (silent >= furthest or watermark // grain > known // grain):
             devices[0, device] = watermark
             moved[0, n] = row
             moved[1, n] = device

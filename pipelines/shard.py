@@ -100,7 +100,9 @@ class Shard:
         self._watch = [stream for stream in dict.fromkeys(watch) if stream != DEAD]
         self._types = dict(source.schema.columns)
         self._devices = DeviceTable(source.schema.device)
-        self._clock = Clock(source.lateness, source.idle, sum(step.spec.reach() for step in pipeline.steps))
+        reaches = [step.spec.reach() for step in pipeline.steps]
+        grain = min((reach for reach in reaches if reach), default=1)
+        self._clock = Clock(source.lateness, source.idle, sum(reaches), grain)
         streams = pipeline.streams()
         self._steps: list[tuple[str, str, bool, State]] = []
         for step in pipeline.steps:

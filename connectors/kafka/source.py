@@ -23,6 +23,15 @@ _PATIENCE = 30.0
 """Seconds to wait for an answer that a run can't begin without."""
 _LATEST = 253_402_300_800_000
 """The year 10000, ms since the epoch: a record that says it is from then has no time."""
+_PASSING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError._TRANSPORT,  # noqa: SLF001  # how confluent-kafka names librdkafka's own errors
+    KafkaError._TIMED_OUT,  # noqa: SLF001  # as above
+}
+"""What a broker says while a partition moves, or a topic is new."""
 _EOF = KafkaError._PARTITION_EOF  # noqa: SLF001  # how confluent-kafka names librdkafka's own errors
 
 
@@ -231,7 +240,7 @@ class KafkaSource:
             try:
                 low, high = self._consumer.get_watermark_offsets(partition, timeout=_PATIENCE)
             except KafkaException as error:
-                if not error.args[0].retriable() or time.monotonic() > deadline:
+                if error.args[0].code() not in _PASSING or time.monotonic() > deadline:
                     raise KafkaFailure(_line(error.args[0])) from None
                 time.sleep(0.1)
             else:

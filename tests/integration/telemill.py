@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 ROOT = Path(__file__).parents[2]
 _PATIENCE = 60.0
@@ -115,7 +115,7 @@ def _bounds(consumer: Any, partition: TopicPartition) -> tuple[int, int]:
         try:
             low, high = consumer.get_watermark_offsets(partition, timeout=10)
         except KafkaException as error:
-            if not error.args[0].retriable():
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
                 raise
             time.sleep(0.1)
         else:

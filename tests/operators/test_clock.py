@@ -26,6 +26,7 @@ class Oracle:
     lateness: int
     idle: int
     reach: int
+    grain: int = 1
     now: int | None = None
     last: int = 0
     newest: dict[int, int] = field(default_factory=dict)
@@ -52,7 +53,9 @@ class Oracle:
             # No window is open for longer than `reach` behind a device's last row.
             furthest = self.newest[device] + self.reach
             watermark = min(self.newest[device] - self.lateness + silent, furthest)
-            if silent >= self.idle and watermark > self.watermark[device]:
+            # Between two multiples of the grain there is nothing to close, but for the last move.
+            passes = watermark // self.grain > self.watermark[device] // self.grain or watermark == furthest
+            if silent >= self.idle and watermark > self.watermark[device] and passes:
                 self.watermark[device] = watermark
                 told.append((device, watermark, watermark, offset, False))
         return told
@@ -118,13 +121,14 @@ OPTIONS = st.tuples(
     st.sampled_from([0, 1, 5 * SECOND, HOUR]),
     st.sampled_from([1, 2, 3, SECOND, 10 * SECOND, MINUTE]),
     st.sampled_from([0, 10 * SECOND, DAY]),
+    st.sampled_from([1, 10 * SECOND, MINUTE]),
 )
 EVENTS = st.lists(st.tuples(st.floats(0, 1), st.sampled_from([1, SECOND, MINUTE, DAY])), max_size=3)
 
 
 @given(options=OPTIONS, readings=READINGS, idles=EVENTS, closes=st.booleans())
 def test_the_clock_equals_the_oracle(
-    options: tuple[int, int, int], readings: list[tuple[int, int]], idles: list[tuple[float, int]], closes: bool
+    options: tuple[int, int, int, int], readings: list[tuple[int, int]], idles: list[tuple[float, int]], closes: bool
 ) -> None:
     clock, oracle = Clock(*options), Oracle(*options)
     start = 0
@@ -143,7 +147,7 @@ def test_the_clock_equals_the_oracle(
 
 @given(options=OPTIONS, readings=READINGS, ends=st.lists(st.integers(0, 300), max_size=5))
 def test_any_cut_into_batches_gives_the_same_rows(
-    options: tuple[int, int, int], readings: list[tuple[int, int]], ends: list[int]
+    options: tuple[int, int, int, int], readings: list[tuple[int, int]], ends: list[int]
 ) -> None:
     whole = put(Clock(*options), readings)
     clock = Clock(*options)
@@ -157,7 +161,7 @@ def test_any_cut_into_batches_gives_the_same_rows(
 
 @given(options=OPTIONS, readings=READINGS, share=st.floats(0, 1))
 def test_a_clock_resumed_from_a_snapshot_goes_on_as_if_nothing_had_happened(
-    options: tuple[int, int, int], readings: list[tuple[int, int]], share: float
+    options: tuple[int, int, int, int], readings: list[tuple[int, int]], share: float
 ) -> None:
     cut = round(share * len(readings))
     old = Clock(*options)
@@ -173,7 +177,7 @@ def test_a_clock_resumed_from_a_snapshot_goes_on_as_if_nothing_had_happened(
 
 @given(options=OPTIONS, readings=READINGS)
 def test_a_watermark_never_falls_and_never_passes_the_newest_reading_by_more_than_reach(
-    options: tuple[int, int, int], readings: list[tuple[int, int]]
+    options: tuple[int, int, int, int], readings: list[tuple[int, int]]
 ) -> None:
     highest: dict[int, int] = {}
     newest: dict[int, int] = {}
@@ -281,3 +285,11 @@ def test_closing_moves_every_device_to_the_end_of_time() -> None:
     clock = Clock(0, HOUR, DAY)
     put(clock, at((0, 0), (2, 5)))
     assert told(clock.close(9, TYPES)) == [(0, END, END, 9, False), (2, END, END, 9, False)]
+
+
+def test_a_silent_device_is_moved_on_only_where_a_window_could_close() -> None:
+    #   0: silent from 0s on        1: reads on every second
+    #   moved  [60s--[120s--[180s  and not every quarter of `idle`
+    clock = Clock(0, 20 * SECOND, 3 * MINUTE, MINUTE)
+    rows = moved(put(clock, at((0, 0), *((1, second) for second in range(1, 400)))))
+    assert [watermark for _, watermark, _ in rows] == [60, 120, 180]

@@ -107,7 +107,7 @@ class Played:
         self.now = 1_000.0
         monkeypatch.setattr(worker, "KafkaSource", Source)
         monkeypatch.setattr(worker, "KafkaSink", Sink)
-        monkeypatch.setattr(worker.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr("pipelines.worker.time.monotonic", lambda: self.now)
         file = folder / "mill.yaml"
         file.write_text(PIPELINE)
         self.run = Run(config.read(file, {}), options)
