@@ -65,6 +65,9 @@ class Avro(Format):
             except Exception as error:  # noqa: BLE001  # fastavro raises many kinds for a bad schema
                 expected = f"a file with an Avro schema ({type(error).__name__}: {str(error)[:200]})"
                 raise unfit(expected, at="schema") from None
+            if _contains_itself(self._parsed):
+                expected = "a schema in which no record contains itself: a datum could be nested deeper than the stack"
+                raise unfit(expected, at="schema")
         return self
 
     def problems(self, reading: Reading) -> Sequence[Problem]:
@@ -170,6 +173,18 @@ def _without_logical(schema: Any) -> Any:
         return schema
     keep = schema.get("logicalType") == "decimal"
     return {key: _without_logical(value) for key, value in schema.items() if keep or key != "logicalType"}
+
+
+def _contains_itself(schema: Any, within: frozenset[str] = frozenset()) -> bool:
+    """Say whether a record of a parsed schema names itself, or one that it stands in, as the type of a field."""
+    if isinstance(schema, list):
+        return any(_contains_itself(branch, within) for branch in schema)
+    if not isinstance(schema, dict):
+        return schema in within
+    if schema.get("type") == "record":
+        inner = within | {str(schema["name"])}
+        return any(_contains_itself(field["type"], inner) for field in schema["fields"])
+    return any(_contains_itself(schema[key], within) for key in ("type", "items", "values") if key in schema)
 
 
 def _fields_at(schema: Any, path: Sequence[str]) -> Mapping[str, Any] | None:  # JSON

@@ -9,6 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
 from tests.integration.kafka.broker import Broker
 from tests.integration.kafka.topics import Topics
 from tests.integration.telemill import Process, committed, produce, read, wait_until
@@ -103,6 +106,22 @@ def test_a_row_that_its_topic_does_not_take_ends_the_run_and_its_record_is_not_c
     assert f"a row for topic `{names['out']}` couldn't be delivered" in run.log()
     assert "Traceback" not in run.log()
     assert committed(kafka.servers, names["raw"], names["raw"]) == 1
+
+
+def test_records_deleted_before_they_were_read_are_told(kafka: Broker, topics: Topics, tmp_path: Path) -> None:
+    names = topics("raw", "out", "sums", partitions=1)
+    readings = [(b"a", json.dumps({"id": "a", "n": n, "x": float(n)}).encode()) for n in range(10)]
+    produce(kafka.servers, names["raw"], readings[:4])
+    assert start(kafka, names, tmp_path, "--until-end").wait() == 0
+    produce(kafka.servers, names["raw"], readings[4:])
+    admin = AdminClient({"bootstrap.servers": kafka.servers, "log_level": 0})
+    for future in admin.delete_records([TopicPartition(names["raw"], 0, 7)]).values():
+        future.result(30)
+    run = start(kafka, names, tmp_path, "--until-end")
+    assert run.wait() == 0, run.log()
+    assert "holds offsets 7 to 10, but the group" in run.log()
+    assert "is at 4: records were deleted before they were read; going on at 7" in run.log()
+    assert numbers(kafka, names["out"]) == [0, 1, 2, 3, 7, 8, 9]
 
 
 def test_a_shard_without_records_is_moved_on_by_wall_time(kafka: Broker, topics: Topics, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import fastavro
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from connectors.codec.avro import Avro, row_schema
 from connectors.codec.base import Decoded, Reading, Unit
@@ -301,3 +302,21 @@ def test_what_is_written_is_read_again_by_this_codec(rows: list[tuple[Any, ...]]
     assert out.dead == ()
     assert (list(out.device), out.ts.tolist()) == (names, list(ts))
     assert {name: plain(column) for name, column in out.columns.items()} == columns
+
+
+@pytest.mark.parametrize(
+    "inner", ['["null", "node"]', '{"type": "array", "items": "node"}', '{"type": "map", "values": "node"}']
+)
+def test_a_schema_that_contains_itself_is_refused(inner: str, tmp_path: Path) -> None:
+    # Nested some thousand times, such a datum takes the reader down with the whole process.
+    text = '{"type": "record", "name": "node", "fields": [{"name": "x", "type": "long"}, {"name": "n", "type": INNER}]}'
+    (tmp_path / "node.avsc").write_text(text.replace("INNER", inner))
+    with pytest.raises(ValidationError, match="no record contains itself"):
+        Avro.model_validate({"schema": "node.avsc"}, context={"folder": tmp_path})
+
+
+def test_a_type_that_is_used_twice_contains_nothing_of_itself(tmp_path: Path) -> None:
+    air = '{"type": "record", "name": "Air", "fields": [{"name": "t", "type": "double"}]}'
+    fields = f'[{{"name": "a", "type": {air}}}, {{"name": "b", "type": "Air"}}]'
+    (tmp_path / "two.avsc").write_text(f'{{"type": "record", "name": "two", "fields": {fields}}}')
+    Avro.model_validate({"schema": "two.avsc"}, context={"folder": tmp_path})
