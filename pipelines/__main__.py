@@ -152,6 +152,8 @@ def demo(
     anomalies in a table and a picture.
     """
     _logging(quiet=not verbose, verbose=verbose)
+    if not output.parent.is_dir():
+        _usage(f"--output: there is no folder {output.parent} to save the picture in")
     from connectors.kafka.client import KafkaFailure
     from pipelines import demo as showing
 

@@ -56,3 +56,11 @@ def test_alerts_are_held_against_the_labels(alerts: list[Alert], found: int, mis
     pipeline: Pipeline = None  # type: ignore[assignment]  # nothing of it is asked for
     outcome = demo._judge(Run(pipeline, Options()), incidents, alerts)
     assert (len(outcome.found), len(outcome.missed), len(outcome.false)) == (found, missed, false)
+
+
+def test_a_picture_that_could_not_be_saved_is_told_before_the_demo_begins() -> None:
+    command = [sys.executable, "-m", "pipelines", "demo", "--output", "nowhere/at/all.png"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "there is no folder" in done.stderr
+    assert done.stdout == ""
