@@ -105,9 +105,13 @@ class Shard:
         self._clock = Clock(source.lateness, source.idle, sum(reaches), grain)
         streams = pipeline.streams()
         self._steps: list[tuple[str, str, bool, State]] = []
+        behind: set[str] = set()
         for step in pipeline.steps:
             inputs = Inputs(streams[step.source], self._devices, pipeline.name, step.id)
-            self._steps.append((step.id, step.source, inputs.schema.time is None, step.spec.build(inputs)))
+            made_by_window = inputs.schema.time is None or step.source in behind
+            if made_by_window:
+                behind |= {step.id, *(f"{step.id}.{side}" for side in step.schemas)}
+            self._steps.append((step.id, step.source, made_by_window, step.spec.build(inputs)))
         self.stateful = tuple(name for name, _, _, state in self._steps if state.snapshot())
 
     def process(self, records: Records) -> Product:

@@ -273,15 +273,19 @@ class KafkaSource:
 
     def _skip_deleted(self, shard: Shard) -> None:
         """Go on at the first record that is still there, and say what was missed."""
+        if shard not in self.positions:
+            return
         low, _ = self._bounds(TopicPartition(*shard))
         log.error(
             "%s[%d]: the records from offset %d to %d were deleted before they were read: give the topic more retention, "
             "or this pipeline more workers",
             *shard,
-            self.positions.get(shard, 0),
+            self.positions[shard],
             low - 1,
         )
-        self._consumer.seek(TopicPartition(*shard, low))
+        # librdkafka has stopped fetching this partition, and seeks only in one that it fetches.
+        self._consumer.incremental_unassign([TopicPartition(*shard)])
+        self._consumer.incremental_assign([TopicPartition(*shard, low)])
         self.positions[shard] = low
 
     def _cut(self, batch: Records) -> Records:

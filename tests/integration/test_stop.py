@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -122,6 +123,28 @@ def test_records_deleted_before_they_were_read_are_told(kafka: Broker, topics: T
     assert "holds offsets 7 to 10, but the group" in run.log()
     assert "is at 4: records were deleted before they were read; going on at 7" in run.log()
     assert numbers(kafka, names["out"]) == [0, 1, 2, 3, 7, 8, 9]
+
+
+def test_records_deleted_under_a_running_reader_are_told_and_it_goes_on(
+    kafka: Broker, topics: Topics, tmp_path: Path
+) -> None:
+    names = topics("raw", "out", "sums", partitions=1)
+    readings = [(b"a", json.dumps({"id": "a", "n": n, "x": float(n)}).encode()) for n in range(12)]
+    produce(kafka.servers, names["raw"], readings[:4])
+    run = start(kafka, names, tmp_path)
+    wait_until(lambda: committed(kafka.servers, names["raw"], names["raw"], 1) == 4, "it is under way")
+    run.popen.send_signal(signal.SIGSTOP)
+    for reading in readings[4:]:  # a fetch that is under way may still be answered with the first of them
+        produce(kafka.servers, names["raw"], [reading])
+    admin = AdminClient({"bootstrap.servers": kafka.servers, "log_level": 0})
+    for future in admin.delete_records([TopicPartition(names["raw"], 0, 10)]).values():
+        future.result(30)
+    run.popen.send_signal(signal.SIGCONT)
+    wait_until(lambda: committed(kafka.servers, names["raw"], names["raw"], 1) == 12, "it goes on")
+    run.terminate()
+    assert run.wait() == 0, run.log()
+    assert "to 9 were deleted before they were read" in run.log()
+    assert numbers(kafka, names["out"])[-2:] == [10, 11]
 
 
 def test_a_shard_without_records_is_moved_on_by_wall_time(kafka: Broker, topics: Topics, tmp_path: Path) -> None:

@@ -195,7 +195,10 @@ def test_any_cut_into_batches_gives_identical_products(trouble: bool, pieces: in
     assert many.position == one.position == len(whole)
 
 
-def test_a_row_of_a_window_that_cannot_be_processed_is_told_without_blaming_a_record(tmp_path: Path) -> None:
+@pytest.mark.parametrize("between", ["", "  - alert: {raise: m > 0}\n"])
+def test_a_row_of_a_window_that_cannot_be_processed_is_told_without_blaming_a_record(
+    between: str, tmp_path: Path
+) -> None:
     file = tmp_path / "mill.yaml"
     file.write_text(
         """
@@ -209,7 +212,7 @@ steps:
   - window: {tumbling: 1s, aggregate: {m: sum(n)}}
   - derive: {small: CAST(m AS SMALLINT)}
 sinks: [{from: derive, kafka: {topic: out}}]
-"""
+""".replace("  - derive", f"{between}  - derive")
     )
     mill = config.read(file, {})
     own = Shard(mill, mill.source.format.decoder(mill.source.reading), ["derive"])
