@@ -1,6 +1,6 @@
 # Everything runs from .venv, which scripts/install makes on the first call and leaves alone afterwards.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format docs clean
 
 # The targets share one venv and one screen: `make -j2 lint test` must not install into it twice at once.
 .NOTPARALLEL:
@@ -26,6 +26,10 @@ format: ## rewrite the code in the house format, and fix what ruff can fix
 	@scripts/install dev
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+
+docs: ## write docs/operators.md anew, from the operators themselves
+	@scripts/install
+	.venv/bin/telemill operators --markdown > docs/operators.md
 
 clean: ## remove all that was made: .venv, Kafka's jars, caches
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -7,7 +7,8 @@
 
 An alert follows the newest reading of its device: a row older than the newest one seen changes nothing and goes to the
 side output `late`. `alert_id` is the same for both rows of an alert, and the same again on a replay: it is made from
-the pipeline, the step, the device, and the time and offset of the record with which the condition began to hold.
+the pipeline, the step, the device, and the time and offset of the record with which the condition began to hold. An
+alert of a device that is forgotten is over, without a row.
 
 Example:
     steps:
@@ -29,7 +30,7 @@ from pydantic import ConfigDict, Field
 
 from operators.base import Inputs, Operator, Outputs, Problem, Reject, Snapshot, SpecError
 from operators.batch import MISSING_CODE, Batch, Column, Schema, Text, Type
-from operators.clock import NEVER
+from operators.clock import FORGET, NEVER
 from operators.duration import Duration
 from operators.expression import Expression
 
@@ -109,6 +110,7 @@ class _State:
         _follow(
             batch.device,
             batch.ts,
+            batch.watermark,
             batch.offset,
             ok,
             np.asarray(raises) == 1,
@@ -150,15 +152,19 @@ class _State:
 
 
 @njit(cache=True, nogil=True)
-def _follow(device, ts, offset, live, raises, clears, hold, slots, change, began):  # type: ignore[no-untyped-def]  # compiled
+def _follow(device, ts, watermark, offset, live, raises, clears, hold, slots, change, began):  # type: ignore[no-untyped-def]  # compiled
     """Write into `change` 1 where a row raises, 2 where it clears, -1 where it is older than its device's newest.
 
     Where a row raises or clears, `began` gets the time and the offset since which the condition held.
     """
     for row in range(len(ts)):
+        slot = device[row]
+        if watermark[row] >= FORGET:
+            slots[0, slot] = 0
+            slots[1, slot] = NEVER
+            slots[3, slot] = NEVER
         if not live[row]:
             continue
-        slot = device[row]
         if ts[row] < slots[3, slot]:
             change[row] = -1
             continue

@@ -138,6 +138,10 @@ class Operator(BaseModel):
         """Say for how long (us) after a device's last row its watermark still has work to do here."""
         return 0
 
+    def grain(self) -> int:
+        """Say at multiples of which time (us) a watermark has work to do here; 0 if nowhere."""
+        return self.reach()
+
 
 def classes_of(package: str, base: type[_T]) -> dict[tuple[str, ...], type[_T]]:
     """Find the classes that are registered by where they stand: `package/group/some_name.py` with `class SomeName`.

@@ -5,6 +5,9 @@ whose clock runs ahead makes nobody else's data late. A device that has gone sil
 (the newest `ts` of all its devices): once that clock has advanced by `idle` since the device was last heard, the
 device's watermark advances by as much as the clock has. A device that is catching up with old readings isn't silent.
 
+A device that has been silent for `forget` is forgotten: its last punctuation tells every step to give out and drop what
+it keeps of it, and its slot is free for another device. If it comes again, it is a new device.
+
 Silent devices are looked for whenever a record takes the shard's clock over a multiple of `idle / 4`, so which record
 moves a device on depends on the records alone and not on how they are cut into batches.
 """
@@ -12,6 +15,7 @@ moves a device on depends on the records alone and not on how they are cut into 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -24,6 +28,9 @@ NEVER = np.int64(-(2**62))
 """Before any time a record can carry."""
 END = np.int64(2**62)
 """After any time a record can carry: the watermark of a device whose windows are all to be closed."""
+FORGET = np.int64(2**62 + 1)
+"""The watermark of a punctuation with which a device is forgotten: all that is open closes, and its slot is empty again,
+as if it had never been seen; rows that come for it later begin anew."""
 
 
 class Clock:
@@ -36,12 +43,21 @@ class Clock:
             device is moved on until then and no further, so devices that are gone for good cost nothing.
         grain: a silent device is moved on only where its watermark passes a multiple of this, us: the size of the
             smallest window. In between, nothing could close.
+        forget: how long a device is silent, in the shard's event time, before it is forgotten; us. Never if left out.
         resume: what `snapshot` gave.
     """
 
-    def __init__(self, lateness: int, idle: int, reach: int, grain: int = 1, resume: Snapshot | None = None) -> None:
+    def __init__(
+        self,
+        lateness: int,
+        idle: int,
+        reach: int,
+        grain: int = 1,
+        forget: int = int(END),
+        resume: Snapshot | None = None,
+    ) -> None:
         """Make a clock that has seen nothing, or one that goes on from a snapshot."""
-        self._times = np.array([lateness, idle, lateness + reach, max(idle // 4, 1), grain])
+        self._times = np.array([lateness, idle, lateness + reach, max(idle // 4, 1), grain, forget])
         resume = resume or {"now": np.array([NEVER, NEVER]), "devices": np.empty((3, 0), np.int64)}
         self._now = resume["now"].copy()
         """The shard's clock, and what it showed at its newest record; us."""
@@ -95,6 +111,10 @@ class Clock:
         _, devices, watermarks = self._moved[:, :moved]
         return Batch.punctuations(devices.astype(np.uint32), watermarks.copy(), np.full(moved, offset), types)
 
+    def knows(self, devices: NDArray[Any]) -> NDArray[np.bool_]:
+        """Say of each device whether it has been heard, and not been forgotten since."""
+        return np.asarray(self._devices[2, devices] > NEVER)
+
     def close(self, offset: int, types: Mapping[str, Type]) -> Batch:
         """Move every device to the end of time, which closes all that is open. For the end of a finite run."""
         devices = np.flatnonzero(self._devices[2] > NEVER)
@@ -122,6 +142,13 @@ def _move_silent(row, times, now, devices, moved, n):  # type: ignore[no-untyped
         heard = devices[2, device]
         silent = now[0] - heard
         if heard == NEVER or silent < idle:
+            continue
+        if silent >= times[5]:
+            devices[:, device] = NEVER
+            moved[0, n] = row
+            moved[1, n] = device
+            moved[2, n] = FORGET
+            n += 1
             continue
         watermark = devices[1, device] - lateness + min(silent, furthest)
         known = devices[0, device]

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from pipelines.picture import Picture
     from pipelines.plan import Pipeline
     from pipelines.worker import Run
 
@@ -103,13 +104,20 @@ def check(pipeline: File) -> None:
 def explain(
     pipeline: File,
     as_json: Annotated[bool, typer.Option("--json", help="Give it as JSON, Avro schemas included.")] = False,
+    as_mermaid: Annotated[
+        bool, typer.Option("--mermaid", help="Give it as a Mermaid flowchart, to put into Markdown behind ```mermaid.")
+    ] = False,
 ) -> None:
     """Show what a pipeline does: its graph, with the columns and types behind every step."""
+    if as_json and as_mermaid:
+        _usage("--json or --mermaid, not both")
     spec = _read(pipeline)
     from pipelines import explain as explaining
 
     if as_json:
         sys.stdout.write(json.dumps(explaining.as_json(spec), indent=2) + "\n")
+    elif as_mermaid:
+        sys.stdout.write(explaining.mermaid(spec))
     else:
         out.print(explaining.tree(spec))
 
@@ -137,6 +145,135 @@ def test(pipeline: File) -> None:
     typer.echo(f"{len(results) - failed} passed, {failed} failed")
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def backtest(
+    pipeline: File,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV, NDJSON (either also as .gz) or Parquet.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder for the results; backtest-NAME if left out."),
+    ] = None,
+    file_format: Annotated[
+        Literal["parquet", "csv", "ndjson"], typer.Option("--format", help="Of the results.")
+    ] = "parquet",
+    sort: Annotated[
+        bool,
+        typer.Option(
+            "--sort",
+            help="Take the rows by event time, not in the order of the file. For a file that has one device after the "
+            "other: else the first would take the clock to its end, and move the others on as if they had been silent.",
+        ),
+    ] = False,
+    keep_open: Annotated[
+        bool, typer.Option("--keep-open", help="Leave windows open at the end that aren't complete.")
+    ] = False,
+    plot: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Draw a column, into a PNG for each device; again for a panel more. Several with commas between share "
+            "a panel. STREAM.COLUMN is the column of that stream.",
+        ),
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="With --plot: a device to draw; again for more. The first 4 if left out."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a pipeline over a file instead of Kafka, and write what comes out into files.
+
+    The columns of the file are the fields of the pipeline's source, named by their path (`data.temp`) or as in the
+    pipeline (`temp`), with a column each for the device and for the time. Times in CSV are numbers in the source's unit,
+    or ISO 8601 with an offset; in Parquet they may be timestamps. Each stream that a sink reads becomes a file, and so do
+    the rows that can't be processed, with the reason. The order of the file is the order of arrival, and at its end all
+    windows close.
+    """
+    if device and not plot:
+        _usage("--device goes with --plot: it says whose picture to draw")
+    spec = _read(pipeline)
+    from connectors.files.base import FileError
+    from connectors.files.results import FileFormat
+    from connectors.files.table import open_table
+    from pipelines import backtest as trying
+    from pipelines import backtest_report as report
+
+    options = trying.Options(output or Path(f"backtest-{spec.name}"), FileFormat(file_format), sort, keep_open)
+    picture = None
+    try:
+        table = open_table(file, spec.source.reading, spec.source.schema)
+        trying.prepare(spec, file, options)
+        if plot:
+            from pipelines.picture import Picture
+
+            picture = Picture(spec, plot, device or ())
+    except ValueError as error:
+        err.print(f"telemill: {error}", markup=False)
+        raise typer.Exit(2) from None
+    for note in table.notes:
+        err.print(f"telemill: {note}", markup=False)
+    try:
+        outcome = trying.backtest(spec, table, options, out, picture)
+    except (FileError, OSError) as error:
+        _fail(str(error))
+    if not quiet:
+        report.tell(outcome, file, out)
+    for doubt in report.doubts(outcome):
+        err.print(f"telemill: {doubt}", markup=False)
+    if outcome.first is None:
+        _fail("no row could be read, so nothing has come out")
+    if picture:
+        _draw(picture, options.output, quiet=quiet)
+
+
+@app.command()
+def operators(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME",
+            help="`tumbling`, `window.tumbling` or `window tumbling`; a group such as `window`; an aggregate such as "
+            "`mean`. Left out, all are listed.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Give them as JSON, for tools.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Give them as a page of Markdown.")] = False,
+) -> None:
+    """Tell what the operators and aggregates do: options, outputs and an example of each."""
+    if as_json and as_markdown:
+        _usage("--json or --markdown, not both")
+    from pipelines import manual, reference
+
+    try:
+        found = reference.find(names) if names else reference.entries()
+    except LookupError as error:
+        _usage(str(error))
+    if as_json:
+        sys.stdout.write(json.dumps([entry.as_json() for entry in found], indent=2, ensure_ascii=False) + "\n")
+    elif as_markdown:
+        sys.stdout.write(manual.page(found))
+    elif names:
+        for number, entry in enumerate(found):
+            out.print(*([""] if number else []), manual.manual(entry), sep="\n", crop=False)
+    else:
+        out.print(manual.listing(found), soft_wrap=True)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a pipeline file, with which an editor completes it and marks mistakes.
+
+    Save it (`telemill schema > telemill.schema.json`) and name it in the first line of the pipeline:
+    `# yaml-language-server: $schema=telemill.schema.json`
+    """
+    from pipelines import schema as describing
+
+    sys.stdout.write(json.dumps(describing.schema(), indent=2, ensure_ascii=False) + "\n")
 
 
 @app.command()
@@ -175,6 +312,18 @@ def demo(
     )
 
 
+def _draw(picture: Picture, folder: Path, *, quiet: bool) -> None:
+    from pipelines.picture import PictureError
+
+    try:
+        drawn = picture.save(folder)
+    except (PictureError, OSError) as error:
+        _fail(str(error))
+    if not quiet:
+        for line in (*(f"picture: {file}" for file in drawn), *picture.left_out()):
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def _read(file: Path) -> Pipeline:
     from pipelines import config
     from pipelines.located import ConfigError
@@ -197,14 +346,16 @@ def _summary(handle: Run) -> Table:
     table.add_column(justify="right")
     table.add_row("records in", f"{counts.records:,}")
     for sink in handle.pipeline.sinks:
-        rows = counts.dead if sink.stream == "dead" else counts.rows[sink.stream]
-        table.add_row(f"{sink.stream} → {sink.topic}", f"{rows:,}")
+        rows = counts.dead if sink.stream == "dead" else counts.rows[sink.written]
+        table.add_row(f"{sink.written} → {sink.topic}", f"{rows:,}")
     sunk = {sink.stream for sink in handle.pipeline.sinks}
     for stream, rows in counts.rows.items():
         if stream.endswith(".late") and stream not in sunk and rows:
             table.add_row(f"{stream}, which no sink reads", f"{rows:,}")
     if "dead" not in sunk:
         table.add_row("dead, which no sink reads", f"{counts.dead:,}")
+    if counts.forgotten:
+        table.add_row("devices forgotten", f"{counts.forgotten:,}")
     if handle.delivery_errors:
         table.add_row("not delivered", f"{handle.delivery_errors:,}")
     table.add_row("events/s", f"{counts.records / max(seconds, 1e-9):,.0f}")

@@ -9,6 +9,7 @@ from typing import Any
 from connectors.codec.base import Format, Reading
 from operators.base import Operator
 from operators.batch import Schema
+from operators.filter import Filter
 
 SOURCE = "source"
 """The stream of decoded records."""
@@ -47,13 +48,28 @@ class Kafka:
 
 @dataclass(frozen=True, slots=True)
 class Sink:
-    """Where a stream goes. `schema` is None for the dead letters, which go out as they came in."""
+    """Where a stream goes.
+
+    Attributes:
+        stream: as `from` names it.
+        topic: it goes there.
+        kafka: of the topic.
+        format: of the records.
+        schema: of the rows; None for the dead letters, which go out as they came in.
+        when: which rows are written; None for all.
+    """
 
     stream: str
     topic: str
     kafka: Kafka
     format: Format
     schema: Schema | None
+    when: Filter | None = None
+
+    @property
+    def written(self) -> str:
+        """Name the rows that are written: the stream, or what the condition leaves of it."""
+        return self.stream if self.when is None else f"{self.stream} when {self.when.where}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +97,7 @@ class Source:
     schema: Schema
     lateness: int
     idle: int
+    forget: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import gcd
 
 import numpy as np
 
-from connectors.codec.base import Decoder, Records
+from connectors.codec.base import Decoded, Decoder, Records
 from operators.base import Inputs, Reject, State
 from operators.batch import Batch
-from operators.clock import Clock
+from operators.clock import END, FORGET, Clock
 from operators.devices import DeviceTable
 from pipelines.plan import DEAD, SOURCE, Pipeline
 
@@ -42,7 +43,7 @@ class Product:
 
     Attributes:
         records: how many records there were.
-        rows: the live rows of the streams that are watched, by stream; none is empty.
+        rows: the live rows of what is watched, by its name; none is empty.
         letters: the dead letters, in order of offset.
         devices: names the devices of the rows.
     """
@@ -59,19 +60,23 @@ class Counts:
 
     Attributes:
         records: records taken in.
-        rows: rows put out, by stream; late ones under `ID.late`.
+        rows: rows put out, by stream; late ones under `ID.late`, those that a sink with a condition writes under
+            `Sink.written`.
         dead: records that couldn't be processed.
+        forgotten: devices that were forgotten.
     """
 
     records: int = 0
     rows: Counter[str] = field(default_factory=Counter)
     dead: int = 0
+    forgotten: int = 0
 
     def add(self, other: Counts) -> None:
         """Add another shard's counts."""
         self.records += other.records
         self.rows += other.rows
         self.dead += other.dead
+        self.forgotten += other.forgotten
 
 
 class Shard:
@@ -89,7 +94,7 @@ class Shard:
         Args:
             pipeline: what to run.
             decoder: of the source's format.
-            watch: the streams whose rows `process` gives.
+            watch: the streams whose rows `process` gives, or what a sink writes of them (`Sink.written`).
             position: the offset to begin at.
         """
         source = pipeline.source
@@ -101,9 +106,10 @@ class Shard:
         self._types = dict(source.schema.columns)
         self._devices = DeviceTable(source.schema.device)
         reaches = [step.spec.reach() for step in pipeline.steps]
-        grain = min((reach for reach in reaches if reach), default=1)
-        self._clock = Clock(source.lateness, source.idle, sum(reaches), grain)
-        streams = pipeline.streams()
+        grain = gcd(*(step.spec.grain() for step in pipeline.steps)) or 1
+        self._clock = Clock(source.lateness, source.idle, sum(reaches), grain, source.forget)
+        streams = self._streams = pipeline.streams()
+        self._read = {step.source for step in pipeline.steps}
         self._steps: list[tuple[str, str, bool, State]] = []
         behind: set[str] = set()
         for step in pipeline.steps:
@@ -112,11 +118,20 @@ class Shard:
             if made_by_window:
                 behind |= {step.id, *(f"{step.id}.{side}" for side in step.schemas)}
             self._steps.append((step.id, step.source, made_by_window, step.spec.build(inputs)))
+        # The condition of a sink is a filter behind its stream; several sinks may share one.
+        for sink in {sink.written: sink for sink in pipeline.sinks}.values():
+            if sink.when is not None:
+                inputs = Inputs(streams[sink.stream], self._devices, pipeline.name, sink.written)
+                made_by_window = inputs.schema.time is None or sink.stream in behind
+                self._steps.append((sink.written, sink.stream, made_by_window, sink.when.build(inputs)))
         self.stateful = tuple(name for name, _, _, state in self._steps if state.snapshot())
 
     def process(self, records: Records) -> Product:
         """Take in records of this partition, in order of offset."""
-        decoded = self._decoder.decode(records)
+        return self.take(records, self._decoder.decode(records))
+
+    def take(self, records: Records, decoded: Decoded) -> Product:
+        """Take in records that are decoded already, such as the rows of a file."""
         device = self._devices.slots(decoded.device)
         batch = self._clock.on_rows(device, decoded.ts, decoded.offset, decoded.columns, self._types)
         self._place = (records.topic, records.partition)
@@ -148,14 +163,33 @@ class Shard:
         for name, source, made_by_window, state in self._steps if len(batch) else ():
             out = state.on_batch(streams[source])
             streams[name] = out.main
-            streams |= {f"{name}.{side}": rows for side, rows in out.sides.items()}
+            for side, rows in out.sides.items():
+                stream = f"{name}.{side}"
+                streams[stream] = self._with_ends(stream, rows, streams[source])
             if made_by_window:
                 for reject in out.rejects:
                     reason = f"a window's row in step `{name}`: {reject.reason}"[:_LONGEST_REASON]
                     of_windows.append(Letter(*self._place, reject.offset, None, None, reason))
             else:
                 rejects += out.rejects
+        self._forget(batch)
         return streams, rejects, of_windows
+
+    def _with_ends(self, stream: str, side: Batch, source: Batch) -> Batch:
+        """Put the ends of time into a side output that a step reads: what is open there has to close too."""
+        if stream not in self._read or not (source.watermark >= END).any():
+            return side
+        ends = source.take(source.watermark >= END)
+        types = self._streams[stream].columns
+        both = Batch.concat([side, Batch.punctuations(ends.device, ends.watermark, ends.offset, types)])
+        return both.take(np.argsort(both.offset, kind="stable"))
+
+    def _forget(self, batch: Batch) -> None:
+        """Free the slots of devices that were forgotten within a batch and didn't come again."""
+        gone = np.unique(batch.device[batch.watermark >= FORGET])
+        gone = gone[~self._clock.knows(gone)]
+        self._devices.forget(gone.tolist())
+        self.counts.forgotten += len(gone)
 
     def _product(self, records: int, streams: Mapping[str, Batch], letters: list[Letter]) -> Product:
         for name, rows in streams.items():
@@ -163,7 +197,9 @@ class Shard:
         self.counts.records += records
         self.counts.dead += len(letters)
         watched = {name: streams[name].data() for name in self._watch if name in streams}
-        return Product(records, {name: rows for name, rows in watched.items() if len(rows)}, letters, self._devices)
+        return Product(
+            records, {name: rows for name, rows in watched.items() if len(rows)}, letters, self._devices.view()
+        )
 
 
 def _letter(records: Records, row: int, reason: str) -> Letter:

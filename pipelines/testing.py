@@ -94,7 +94,7 @@ def _timestamp(value: object, index: int) -> int:
         expected = "ms since 1970, or ISO 8601 with an offset such as 2026-01-31T12:00:00Z"
         message = f"input row {index + 1}: $timestamp: expected {expected}, given {_value(value)}"
         raise _UnfitError(message) from None
-    return round((at - _EPOCH) / timedelta(microseconds=1))
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def _differences(test: Test, got: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -318,7 +318,7 @@ class Worker:
                 sink.write_letter(topic, letter.key, letter.value, headers)
 
     def _assigned(self, starts: Mapping[Name, int], resumed: bool) -> None:  # noqa: FBT001  # a callback's shape
-        watch = [sink.stream for sink in self._pipeline.sinks]
+        watch = [sink.written for sink in self._pipeline.sinks]
         now = time.monotonic()
         stateful: tuple[str, ...] = ()
         for (topic, partition), at in starts.items():
@@ -360,5 +360,5 @@ def _routes(pipeline: Pipeline) -> tuple[list[KafkaSink], _Routes]:
             kafkas.append(sink.kafka)
             sinks.append(KafkaSink(sink.kafka.brokers, sink.kafka.config))
         encoder = None if sink.schema is None else sink.format.encoder(sink.schema, sink.stream.replace(".", "_"))
-        routes.setdefault(sink.stream, []).append((sink.topic, sinks[kafkas.index(sink.kafka)], encoder))
+        routes.setdefault(sink.written, []).append((sink.topic, sinks[kafkas.index(sink.kafka)], encoder))
     return sinks, routes

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numba import njit
 
-from operators.aggregate.base import Aggregate, Arrays, Times, Values
+from operators.aggregate.base import Aggregate, Arrays, Into, Of, Panes, Span, Times, Values
 from operators.batch import Column, Type
 
 
@@ -18,22 +18,23 @@ class Count(Aggregate):
     needs_column: ClassVar[bool] = False
     result = Type.INT
 
-    def __init__(self, column: Type | None) -> None:
+    def __init__(self, column: Type | None, number: float | None = None) -> None:
         """Keep a number a pane."""
-        super().__init__(column)
+        super().__init__(column, number)
         self.fields = {"n": (np.int64, 0)}
 
-    def update(self, arrays: Arrays, pane: Times, ts: Times, values: Values) -> None:  # noqa: ARG002  # the shape of every aggregate
+    def update(self, arrays: Arrays, into: Into, of: Of, ts: Times, values: Values) -> None:  # noqa: ARG002  # the shape of every aggregate
         """Count the rows."""
-        _count(pane, arrays["n"])
+        _count(into, of, arrays["n"])
 
-    def finish(self, arrays: Arrays) -> Column:
+    def finish(self, arrays: Arrays, pane: Panes, span: Span) -> Column:  # noqa: ARG002  # as above
         """Give the counts."""
-        return arrays["n"]
+        return arrays["n"][pane]
 
 
 @njit(cache=True, nogil=True)
-def _count(pane, n):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    for row in range(len(pane)):
-        if pane[row] >= 0:
-            n[pane[row]] += 1
+def _count(into, of, n):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    for at in range(len(into)):
+        pane, what = into[at], of[at]
+        if pane >= 0:
+            n[pane] += 1 if what >= 0 else n[~what]

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from numba import njit
 
-from operators.aggregate.base import Arrays, OneValue, Times, Values
+from operators.aggregate.base import Arrays, Into, Of, OneValue, Times, Values
 
 
 class First(OneValue):
@@ -14,16 +14,24 @@ class First(OneValue):
 
     timed: ClassVar[bool] = True
 
-    def update(self, arrays: Arrays, pane: Times, ts: Times, values: Values) -> None:
+    def update(self, arrays: Arrays, into: Into, of: Of, ts: Times, values: Values) -> None:
         """Keep the earliest value."""
-        _first(pane, ts, values, arrays["seen"], arrays["at"], arrays["value"])
+        _first(into, of, ts, values, arrays["seen"], arrays["at"], arrays["value"])
 
 
 @njit(cache=True, nogil=True)
-def _first(pane, ts, values, seen, at, value):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    for row in range(len(pane)):
-        p = pane[row]
-        if p >= 0 and (not seen[p] or ts[row] < at[p]):
-            seen[p] = True
-            at[p] = ts[row]
-            value[p] = values[row]
+def _first(into, of, ts, values, seen, at, value):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    for op in range(len(into)):
+        pane, what = into[op], of[op]
+        if pane < 0:
+            continue
+        if what >= 0:
+            time, new = ts[what], values[what]
+        elif seen[~what]:
+            time, new = at[~what], value[~what]
+        else:
+            continue
+        if not seen[pane] or time < at[pane]:
+            seen[pane] = True
+            at[pane] = time
+            value[pane] = new

@@ -33,6 +33,7 @@ from pydantic import Field
 
 from operators.base import Inputs, Outputs, Snapshot
 from operators.batch import Batch
+from operators.clock import FORGET
 from operators.detect.base import HIGH, LOW, NO_SIDE, Detector, numbers
 
 BINS = 96
@@ -80,7 +81,7 @@ class _State:
         score = np.zeros(len(batch))
         expected = np.full(len(batch), np.nan)
         side = np.full(len(batch), NO_SIDE, np.int32)
-        _score(batch.device, values, self._rates, self._levels, self._record, score, expected, side)
+        _score(batch.device, batch.watermark, values, self._rates, self._levels, self._record, score, expected, side)
         return Outputs(batch.adding(self._spec.columns(score, expected, side)))
 
     def snapshot(self) -> Snapshot:
@@ -124,14 +125,17 @@ def _surprise(record, weight, position):  # type: ignore[no-untyped-def]  # comp
 
 
 @njit(cache=True, nogil=True)
-def _score(device, values, rates, levels, record, score, expected, side):  # type: ignore[no-untyped-def]  # compiled
+def _score(device, watermark, values, rates, levels, record, score, expected, side):  # type: ignore[no-untyped-def]  # compiled
     """Score every row against its device's record, then put it on the record."""
     fast_rate, slow_rate, keep, warmup = rates
     for row in range(len(values)):
+        slot = device[row]
+        if watermark[row] >= FORGET:
+            levels[slot] = 0
+            record[slot] = 0
         value = values[row]
         if not abs(value) <= LARGEST:  # NaN too
             continue
-        slot = device[row]
         n, fast, slow, deviation, weight = levels[slot]
         if n == 0:
             fast = slow = value

@@ -1,17 +1,34 @@
-"""What every window has in common: its aggregates, and the columns of its rows."""
+"""What every window has in common: its aggregates, the columns of its rows, and how a batch goes through.
+
+A window's kernel walks over the rows of a batch and writes a plan: which row goes into which pane and which panes are
+put together, in order; which windows give a row; which rows are late. Then the aggregates carry out the plan a column
+at a time, and the rows are made. Where a plan is full, it is carried out and the kernel goes on behind it.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from operators.aggregate.base import Aggregate, parse_call
-from operators.base import Operator, Problem, SpecError
-from operators.batch import Schema, Type
+from operators.aggregate.base import Span, empty_of
+from operators.aggregate.call import Call, parse_calls
+from operators.base import Inputs, Operator, Outputs, Reject, Snapshot
+from operators.batch import Batch, Column, Schema, Type
+from operators.clock import NEVER
+from operators.duration import UNITS, PositiveDuration
+from operators.window.panes import Panes
 
 BOUNDS = {"window_start": Type.TIME, "window_end": Type.TIME}
 """The columns that say which window a row is of: `[window_start, window_end)`."""
+PER_GIVEN = 9
+"""Numbers in a plan for each row that is given: the pane (-1: a punctuation), the row that caused it, the window's start
+and end, event time, watermark, the pane before, whether it is final, and until when the result reaches; us."""
+PANE, ROW, START, STOP, TS, WATERMARK, BEFORE, FINAL, UNTIL = range(PER_GIVEN)
 
 
 class Window(Operator):
@@ -24,25 +41,147 @@ class Window(Operator):
 
     def outputs(self, schema: Schema) -> Mapping[str, Schema]:
         """Give a row a window; late rows as they came, with the window they missed and by how much (s)."""
-        columns = {name: aggregate.result for name, (_, aggregate) in self.aggregates(schema).items()}
+        results = {name: call.aggregate.result for name, call in self.calls(schema).items()}
+        final = {"final": Type.BOOL} if self.marks_final() else {}
         late = schema.adding({**BOUNDS, "late_by": Type.FLOAT})
-        return {"": Schema({**BOUNDS, **columns}, schema.device, None), "late": late}
+        return {"": Schema({**BOUNDS, **final, **results}, schema.device, None), "late": late}
 
-    def aggregates(self, schema: Schema) -> dict[str, tuple[str | None, Aggregate]]:
+    def calls(self, schema: Schema) -> dict[str, Call]:
         """Read the aggregates; report all that are wrong at once."""
-        found: dict[str, tuple[str | None, Aggregate]] = {}
-        problems: list[Problem] = []
-        taken = {*BOUNDS, *schema.device}
-        for name, text in self.aggregate.items():
-            if name in taken:
-                problems.append(
-                    Problem(("aggregate", name), f"a name other than {', '.join(sorted(taken))}", f"`{name}`")
-                )
-                continue
-            try:
-                found[name] = parse_call(text, schema, ("aggregate", name))
-            except SpecError as error:
-                problems += error.problems
-        if problems:
-            raise SpecError(problems)
-        return found
+        taken = {*BOUNDS, *schema.device, *({"final"} if self.marks_final() else ())}
+        return parse_calls(self.aggregate, schema, taken, ("aggregate",))
+
+    def marks_final(self) -> bool:
+        """Whether rows say if they are final."""
+        return False
+
+
+class EarlyWindow(Window):
+    """A window step that gives early results on request."""
+
+    early: PositiveDuration | None = Field(
+        None,
+        description="Give each open window that has changed as often as this, in the device's event time, before it "
+        "closes too; rows then have a column `final`.",
+    )
+
+    def marks_final(self) -> bool:
+        """Whether rows say if they are final."""
+        return self.early is not None
+
+
+class Plan:
+    """What a kernel decides over some rows.
+
+    Attributes:
+        at: int64 (3), where the kernel stands: the row, what of it is done, and the end of the window last given early.
+        counts: int64 (5), how many there are of: free panes, operations, rows given, late rows, panes to release.
+        into: int32, of: int32, the operations.
+        given: int64 (`PER_GIVEN`, n), the rows given.
+        late: int64 (3, n), the rows that are late, and start and end of the window they missed.
+        released: int64, panes that are done with.
+    """
+
+    def __init__(self) -> None:
+        """Make a small plan; it grows."""
+        self.at = np.zeros(3, np.int64)
+        self.counts = np.zeros(5, np.int64)
+        self.grow(1024)
+
+    def grow(self, room: int) -> None:
+        """Make room for at least so many operations."""
+        self.into = np.empty(room, np.int32)
+        self.of = np.empty(room, np.int32)
+        self.given = np.empty((PER_GIVEN, room), np.int64)
+        self.late = np.empty((3, room), np.int64)
+        self.released = np.empty(room, np.int64)
+
+    def begin(self, free: int) -> None:
+        """Empty the plan."""
+        self.counts[:] = (free, 0, 0, 0, 0)
+
+
+class WindowState(ABC):
+    """The state of a window step."""
+
+    def __init__(self, spec: Window, inputs: Inputs, resume: Snapshot | None) -> None:
+        """Make a state with no window open, or go on from a snapshot."""
+        self._devices = inputs.devices
+        self.time = inputs.schema.time
+        self._final = spec.marks_final()
+        self.types = spec.outputs(inputs.schema)[""].columns
+        calls = self.calls(spec, inputs.schema)
+        self.panes = Panes(calls, self.empty_slot(), resume)
+        self._plan = Plan()
+
+    @abstractmethod
+    def plan(self, batch: Batch, plan: Plan) -> None:
+        """Go on over the rows from `plan.at` until they end or the plan has no room for what comes next."""
+
+    def calls(self, spec: Window, schema: Schema) -> dict[str, Call]:
+        """Give the aggregates to keep."""
+        return spec.calls(schema)
+
+    @abstractmethod
+    def empty_slot(self) -> NDArray[np.int64]:
+        """Give what is kept of a device that was never seen: `SLOT` numbers."""
+
+    def on_batch(self, batch: Batch) -> Outputs:
+        """Take in rows."""
+        values, failed = self.panes.values(batch, self._devices, self.time)
+        if failed:
+            ok = np.ones(len(batch), np.bool_)
+            ok[[row for row, _ in failed]] = False
+            batch = batch.keeping(ok)
+        given, late = [], []
+        plan = self._plan
+        plan.at[:] = (0, 0, NEVER)
+        self.panes.reserve(int(batch.device.max(initial=0)) + 1, 3 * len(batch) + 64)
+        if len(plan.into) < 8 * len(batch):
+            plan.grow(8 * len(batch))
+        while True:
+            plan.begin(self.panes.free_count)
+            before = plan.at.copy()
+            self.plan(batch, plan)
+            free, ops, rows, lates, gone = plan.counts.tolist()
+            self.panes.free_count = free
+            self.panes.update(values, batch.ts, plan.into[:ops], plan.of[:ops])
+            given.append(self.rows(batch, plan.given[:, :rows]))
+            late.append(plan.late[:, :lates].copy())
+            self.panes.release(plan.released[:gone])
+            if plan.at[0] == len(batch):
+                break
+            if not ops + rows + lates + gone and (before == plan.at).all():
+                plan.grow(2 * len(plan.into))
+                self.panes.reserve(0, 2 * self.panes.free_count)
+            else:
+                self.panes.reserve(0, 3 * len(batch) + 64)
+        rejects = [Reject(int(batch.offset[row]), reason) for row, reason in dict(failed).items()]
+        return replace(self.output(batch, given, np.concatenate(late, axis=1)), rejects=rejects)
+
+    def output(self, batch: Batch, given: list[Batch], late: NDArray[np.int64]) -> Outputs:
+        """Put together what the plans gave, and the late rows with the window they missed and by how much."""
+        row, start, end = late
+        missed = batch.take(row)
+        late_by = (missed.watermark - end) / UNITS["s"]
+        missed = missed.adding({"window_start": start, "window_end": end, "late_by": late_by})
+        return Outputs(Batch.concat(given), {"late": missed})
+
+    def rows(self, batch: Batch, given: NDArray[np.int64]) -> Batch:
+        """Make a row of each window that is given, and the punctuations between them."""
+        pane, row = given[PANE], given[ROW]
+        live = pane >= 0
+        columns: dict[str, Column] = {"window_start": given[START].copy(), "window_end": given[STOP].copy()}
+        if self._final:
+            columns["final"] = given[FINAL].astype(np.int8)
+        span = Span(given[START], given[UNTIL], given[BEFORE])
+        for name, type_ in self.types.items():
+            if name not in columns:
+                columns[name] = self.panes.result(name, pane, span)
+            if not live.all():
+                columns[name] = np.where(live, columns[name], empty_of(type_))  # type: ignore[arg-type]  # no aggregate gives text
+        return Batch(batch.device[row], given[TS].copy(), given[WATERMARK].copy(), batch.offset[row], live, columns)
+
+    def snapshot(self) -> Snapshot:
+        """Copy all that is kept."""
+        return self.panes.snapshot()

@@ -1,13 +1,15 @@
 """Windows of one size, one behind the other: each row belongs to exactly one.
 
-A window holds the rows with `window_start <= ts < window_end`; windows are counted from 1970-01-01T00:00Z. It closes
-when its device's watermark reaches its end, and gives one row then. A row for a window that has closed goes to the
-side output `late`.
+A window holds the rows with `window_start <= ts < window_end`. It closes when its device's watermark reaches its end,
+and gives one row then. A row for a window that has closed goes to the side output `late`.
 
     lateness 5s        10:00:00        10:00:10        10:00:20
     readings              a   b            c    d          e
                        [---------------)[--------------)[---
     closed by                                  d: the watermark is at 10:00:10 when ts reaches 10:00:15
+
+Windows are counted from 1970-01-01T00:00Z, or from `origin`. With a `time_zone`, windows of days and longer begin at
+midnight there, so a day has 23 or 25 hours when the clocks change. Weeks begin on Monday with `origin: 1970-01-05`.
 
 Example:
     steps:
@@ -18,137 +20,78 @@ Example:
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from math import gcd
+from typing import ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
-from numba import njit
+import polars as pl
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
+from typing_extensions import Self
 
-from operators.aggregate.base import empty_of
-from operators.base import Inputs, Outputs, Snapshot
-from operators.batch import Batch, Schema
+from operators.base import Inputs, Snapshot, unfit
 from operators.duration import UNITS, PositiveDuration
-from operators.window.base import Window
-from operators.window.panes import NO_PANE, Panes
+from operators.time import Instant
+from operators.window.base import EarlyWindow
+from operators.window.slices import Slices
+
+_DAY = UNITS["d"]
+_FIRST, _LAST = -70 * 366, 230 * 366
+"""The days since 1970 for which a calendar is made: from 1900 to 2200. Before and behind, days have 24 hours."""
 
 
-class Tumbling(Window):
+class Tumbling(EarlyWindow):
     """Windows of one size, one behind the other."""
 
     primary: ClassVar[str] = "size"
 
     size: PositiveDuration = Field(description="Length of a window, such as `1m`.")
+    origin: Instant = Field(
+        0, description="A time at which a window begins, such as `2026-01-05` or `2026-01-01T06:00Z`."
+    )
+    time_zone: str | None = Field(
+        None, description="Time zone in which windows of whole days begin, such as `Europe/Berlin`; UTC if left out."
+    )
 
-    def build(self, inputs: Inputs, resume: Snapshot | None = None) -> _State:
+    @model_validator(mode="after")
+    def _whole_days(self) -> Self:
+        if self.time_zone is None:
+            return self
+        if self.size % _DAY:
+            expected = "whole days with a `time_zone`"
+            raise unfit(expected, at="size", fix="leave `time_zone` out: shorter windows are the same everywhere")
+        if self.origin % _DAY:
+            expected = "a date with a `time_zone`, since windows begin at midnight there"
+            raise unfit(expected, at="origin")
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            expected = "a time zone of the IANA database, such as Europe/Berlin"
+            raise unfit(expected, at="time_zone") from None
+        return self
+
+    def build(self, inputs: Inputs, resume: Snapshot | None = None) -> Slices:
         """Make a state with no window open, or go on from a snapshot."""
-        return _State(self, inputs.schema, resume)
+        marks = None if self.time_zone is None else _midnights(self.time_zone, self.size // _DAY, self.origin // _DAY)
+        return Slices(self, inputs, (self.origin, self.size, self.size, self.early or 0), marks, resume=resume)
 
     def reach(self) -> int:
         """A window is open for at most its size behind the last row in it."""
-        return self.size
+        return self.size + (_DAY if self.time_zone else 0)
+
+    def grain(self) -> int:
+        """Windows end at multiples of their size behind the origin; time zones differ by quarters of an hour."""
+        return _DAY // 96 if self.time_zone else gcd(self.size, self.origin)
 
 
-class _State:
-    def __init__(self, spec: Tumbling, schema: Schema, resume: Snapshot | None) -> None:
-        self._size = spec.size
-        self._time = schema.time
-        self._types = spec.outputs(schema)[""].columns
-        self._panes = Panes(spec.aggregates(schema), resume)
-
-    def on_batch(self, batch: Batch) -> Outputs:
-        panes = self._panes
-        panes.reserve(int(batch.device.max(initial=0)) + 1, len(batch))
-        pane = np.empty(len(batch), np.int64)
-        closed = np.empty((2, len(panes.start) + len(batch)), np.int64)
-        count = _assign(
-            batch.device, batch.ts, batch.watermark, batch.live, self._size, panes.head, panes.closed_to, panes.start,
-            panes.next, panes.free, panes.free_count, pane, closed,
-        )  # fmt: skip
-        panes.update(batch if self._time is None else batch.adding({self._time: batch.ts}), pane)
-        out = self._rows(batch, *closed[:, :count])
-        panes.release(closed[0, :count][closed[0, :count] >= 0])
-        late = np.flatnonzero(batch.live & (pane == NO_PANE))
-        return Outputs(out, {"late": self._late(batch.take(late))})
-
-    def _rows(self, batch: Batch, pane: NDArray[np.int64], row: NDArray[np.int64]) -> Batch:
-        """Make a row of each closed pane, and a punctuation where a watermark passed a window without rows."""
-        live = pane >= 0
-        # Rows still to come are of windows that end behind the watermark, so none is before this.
-        horizon = _floor(batch.watermark[row], self._size) + self._size - 1
-        start = np.where(live, self._panes.start[pane], horizon - self._size + 1)
-        ts = start + self._size - 1
-        # The last row that a record closes carries the horizon; the ones before it must not, or it would be late.
-        last = np.append(row[1:] != row[:-1], True)
-        watermark = np.where(last[: len(row)], horizon, ts)
-        columns: dict[str, Any] = {"window_start": start, "window_end": start + self._size}
-        columns |= self._panes.results(pane)
-        if not live.all():
-            for name, type_ in self._types.items():
-                columns[name] = np.where(live, columns[name], empty_of(type_))
-        return Batch(batch.device[row], ts, watermark, batch.offset[row], live, columns)
-
-    def _late(self, batch: Batch) -> Batch:
-        start = _floor(batch.ts, self._size)
-        end = start + self._size
-        late_by = (batch.watermark - end) / UNITS["s"]
-        return batch.adding({"window_start": start, "window_end": end, "late_by": late_by})
-
-    def snapshot(self) -> Snapshot:
-        return self._panes.snapshot()
-
-
-def _floor(ts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Give the start of the window in which each time falls; times before 1970 too."""
-    return ts // size * size
-
-
-@njit(cache=True, nogil=True)
-def _assign(  # type: ignore[no-untyped-def]  # compiled: numba infers
-    device, ts, watermark, live, size, head, closed_to, start, next_, free, free_count, pane, closed
-):
-    """Find the pane of every live row (-1: late), and the panes that the watermarks close.
-
-    Returns how many entries `closed` holds: the pane (-1: a watermark passed, but no pane was open) and the row that
-    closed it.
-    """
-    count = 0
-    for row in range(len(ts)):
-        slot = device[row]
-        pane[row] = -1
-        if live[row]:
-            begin = ts[row] // size * size
-            if begin >= closed_to[slot]:
-                # A device's panes are few and in order of time: walk to the first that isn't earlier.
-                before = -1
-                at = head[slot]
-                while at >= 0 and start[at] < begin:
-                    before = at
-                    at = next_[at]
-                if at < 0 or start[at] != begin:
-                    free_count[0] -= 1
-                    new = free[free_count[0]]
-                    start[new] = begin
-                    next_[new] = at
-                    if before < 0:
-                        head[slot] = new
-                    else:
-                        next_[before] = new
-                    at = new
-                pane[row] = at
-        horizon = watermark[row] // size * size
-        if horizon > closed_to[slot]:
-            closed_to[slot] = horizon
-            at = head[slot]
-            first = count
-            while at >= 0 and start[at] < horizon:
-                closed[0, count] = at
-                closed[1, count] = row
-                count += 1
-                at = next_[at]
-            head[slot] = at
-            if count == first:
-                closed[0, count] = -1
-                closed[1, count] = row
-                count += 1
-    return count
+def _midnights(zone: str, days: int, origin: int) -> NDArray[np.int64]:
+    """Give the times, us since 1970, at which windows of some days begin in a time zone."""
+    first = _FIRST + (origin - _FIRST) % days
+    dates = pl.Series(np.arange(first, _LAST, days, dtype=np.int64)).cast(pl.Int32).cast(pl.Date)
+    # Where midnight is skipped, the day begins when the clocks have gone forward; where it comes twice, at the first. A
+    # whole day is skipped where a country has changed sides of the date line.
+    local = dates.cast(pl.Datetime("us"))
+    midnight = local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    skipped = local.dt.offset_by("1h").dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    return np.asarray(midnight.fill_null(skipped).drop_nulls().dt.epoch("us").to_numpy(), np.int64)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from operators.base import Inputs, Operator, Outputs, Reject, Snapshot, State
 from operators.batch import MISSING_BOOL, MISSING_CODE, MISSING_INT, Batch, Column, Schema, Text, Type
-from operators.clock import END, Clock
+from operators.clock import END, FORGET, Clock
 from operators.devices import DeviceTable
 
 SECOND = 1_000_000
@@ -236,6 +236,7 @@ def clocked(
     reach: int = 0,
     *,
     idles: Mapping[int, int] | None = None,
+    forgets: Mapping[int, bytes] | None = None,
     close: bool = False,
 ) -> list[Row]:
     """Put readings (device, ts, values) through a clock; their offsets are 0, 1, 2...
@@ -246,6 +247,8 @@ def clocked(
         idle: of the clock, us.
         reach: of the clock, us.
         idles: number of the reading before which the shard was idle -> how long, us.
+        forgets: number of the reading before which a device is forgotten -> the device; passed over where it wasn't
+            heard since it was last forgotten.
         close: whether the run ends there.
 
     Returns:
@@ -253,6 +256,7 @@ def clocked(
     """
     clock = Clock(lateness, idle, reach)
     devices = DeviceTable(("device",))
+    lives = _lives([device for device, _, _ in readings], forgets or {})
     rows: list[Row] = []
     schema = Schema({}, ("device",), "ts")
     breaks = sorted({0, len(readings), *(idles or {})})
@@ -260,12 +264,47 @@ def clocked(
         if at in (idles or {}):
             rows += from_batch(clock.on_idle((idles or {})[at], at - 1, {}), schema, devices)
         piece = readings[at:until]
-        slots = devices.slots([device for device, _, _ in piece])
+        slots = devices.slots(lives[at:until])
         ts = np.array([ts for _, ts, _ in piece], np.int64)
         rows += from_batch(clock.on_rows(slots, ts, np.arange(at, until), {}, {}), schema, devices)
     if close:
         rows += from_batch(clock.close(len(readings) - 1, {}), schema, devices)
-    return [replace(row, values=readings[row.offset][2]) if row.live else row for row in rows]
+    rows = [replace(row, values=readings[row.offset][2]) if row.live else row for row in rows]
+    return _forgetting(rows, forgets or {})
+
+
+def _lives(devices: Sequence[bytes], forgets: Mapping[int, bytes]) -> list[bytes]:
+    """Name devices for the clock, for which one that comes again is another."""
+    before = dict.fromkeys(devices, 0)
+    lives = []
+    for at, device in enumerate(devices):
+        if at in forgets:
+            before[forgets[at]] = before.get(forgets[at], 0) + 1
+        lives.append(b"%b#%d" % (device, before[device]))
+    return lives
+
+
+def _forgetting(rows: Sequence[Row], forgets: Mapping[int, bytes]) -> list[Row]:
+    """Put in the punctuations that forget devices; give the devices their names back, and drop what the clock says of
+    those that are gone.
+    """
+    made: list[Row] = []
+    life: dict[bytes, int] = {}
+    heard: set[bytes] = set()
+    pending = sorted(forgets.items())
+    for row in [*rows, None]:
+        while pending and (row is None or row.offset >= pending[0][0]):
+            _, device = pending.pop(0)
+            life[device] = life.get(device, 0) + 1
+            if device in heard:
+                heard.remove(device)
+                made.append(Row(device, int(FORGET), int(FORGET), made[-1].offset, live=False))
+        if row is not None:
+            device, _, number = row.device.rpartition(b"#")
+            if int(number) == life.get(device, 0):
+                heard.add(device)
+                made.append(replace(row, device=device))
+    return made
 
 
 # What hypothesis makes.
@@ -356,12 +395,20 @@ CLOCKS = st.fixed_dictionaries(
 
 
 @st.composite
-def streams(draw: st.DrawFn, reach: int) -> list[Row]:
-    """Make what a step may be given: clocked rows, some turned into punctuations as by a filter, at times closed."""
+def streams(draw: st.DrawFn, reach: int, *, forgetting: bool = True) -> list[Row]:
+    """Make what a step may be given: clocked rows, some turned into punctuations as by a filter; devices that are
+    forgotten and come again; at times closed.
+    """
     readings = draw(READINGS)
     idles = draw(st.dictionaries(st.integers(1, max(len(readings), 1)), st.sampled_from([SECOND, HOUR]), max_size=2))
     idles = {at: elapsed for at, elapsed in idles.items() if at <= len(readings)}
-    rows = clocked(readings, **draw(CLOCKS), reach=reach, idles=idles, close=draw(st.booleans()))
+    close = draw(st.booleans())
+    forgets: dict[int, bytes] = {}
+    if forgetting and len(readings) > close:
+        # Nothing comes behind the end.
+        last = len(readings) - close
+        forgets = draw(st.dictionaries(st.integers(1, last), st.sampled_from(DEVICES), max_size=2))
+    rows = clocked(readings, **draw(CLOCKS), reach=reach, idles=idles, forgets=forgets, close=close)
     filtered = Random(draw(st.integers(0, 2**32)))
     share = draw(st.sampled_from([0.0, 0.0, 0.2]))
     return [replace(row, live=row.live and filtered.random() >= share) for row in rows]

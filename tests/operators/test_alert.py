@@ -13,6 +13,7 @@ import pytest
 from operators.alert import Alert
 from operators.base import SpecError
 from operators.batch import Schema, Type
+from operators.clock import FORGET
 from operators.duration import parse_duration
 from operators.window.tumbling import Tumbling
 from tests.operators.rows import MINUTE, NINE, PIPELINE, SCHEMA, SECOND, STEP, Row, clocked, run
@@ -83,6 +84,8 @@ def oracle(spec: Alert, _schema: Schema, rows: Sequence[Row], pipeline: str, ste
     devices: dict[bytes, Follower] = defaultdict(Follower)
     for row in rows:
         told = None
+        if row.watermark == FORGET:
+            devices.pop(row.device, None)
         newest = devices[row.device].newest
         try:
             raises = row.live and CONDITIONS[spec.raise_](row.values) is True

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.batch import Batch, Type
-from operators.clock import END, NEVER, Clock
+from operators.clock import END, FORGET, NEVER, Clock
 from tests.operators.rows import DAY, HOUR, MINUTE, NINE, SECOND, YEAR_1, YEAR_9999, to_column
 
 TYPES = {"x": Type.INT}
@@ -293,3 +293,30 @@ def test_a_silent_device_is_moved_on_only_where_a_window_could_close() -> None:
     clock = Clock(0, 20 * SECOND, 3 * MINUTE, MINUTE)
     rows = moved(put(clock, at((0, 0), *((1, second) for second in range(1, 400)))))
     assert [watermark for _, watermark, _ in rows] == [60, 120, 180]
+
+
+def test_a_device_that_is_silent_for_long_is_forgotten_and_new_when_it_comes_again() -> None:
+    # idle 10s, forget 1m
+    # a    0s                                      90s: its watermark begins anew
+    # b       1s  ...  59s      62s: a is forgotten
+    clock = Clock(5 * SECOND, 10 * SECOND, 0, forget=MINUTE)
+    rows = put(clock, at((0, 0), (1, 1), (1, 59), (1, 62), (0, 90)))
+    assert [(device, row) for device, _, watermark, row, _ in rows if watermark == FORGET] == [(0, 3)]
+    assert [(watermark - NINE) // SECOND for device, _, watermark, _, live in rows if device == 0 and live] == [-5, 85]
+    assert clock.knows(np.array([0, 1])).tolist() == [True, True]
+
+
+def test_a_device_isnt_forgotten_before_its_time() -> None:
+    clock = Clock(0, 10 * SECOND, 0, forget=MINUTE)
+    rows = put(clock, at((0, 0), (1, 1), (1, 59.9)))
+    assert not any(watermark == FORGET for _, _, watermark, _, _ in rows)
+    assert clock.knows(np.array([0])).all()
+
+
+def test_a_silent_shard_forgets_too() -> None:
+    clock = Clock(0, 10 * SECOND, 0, forget=MINUTE)
+    put(clock, at((0, 0)))
+    made = clock.on_idle(2 * MINUTE, 0, {})
+    assert made.watermark.tolist() == [FORGET]
+    assert not clock.knows(np.array([0])).any()
+    assert len(clock.close(0, {})) == 0, "what was forgotten isn't closed again"

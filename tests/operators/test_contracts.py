@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from ruamel.yaml import YAML
 
 from operators.base import Operator, kinds
 from operators.batch import Schema, Type
+from operators.clock import FORGET
 from tests.operators.rows import (
     AT_THE_END,
     DEVICES,
@@ -48,6 +51,8 @@ def specs(kind: tuple[str, ...]) -> list[Operator]:
 
 
 NEEDS = ("SPECS", "oracle")
+NEVER_FORGET: set[tuple[str, ...]] = set()
+"""Operators that don't know yet what it means that a device is forgotten."""
 
 
 def drawn(data: st.DataObject, kind: tuple[str, ...]) -> tuple[Operator, list[Row]]:
@@ -142,8 +147,47 @@ def test_what_comes_out_keeps_time(kind: tuple[str, ...], data: st.DataObject) -
     for side, out in run(spec, rows).rows.items():
         assert [row.offset for row in out] == sorted(row.offset for row in out), f"offsets of `{side}` don't go back"
         for device in DEVICES:
-            watermarks = [row.watermark for row in out if row.device == device]
-            assert watermarks == sorted(watermarks), f"the watermarks of `{side}` don't fall within a device"
+            for life in lives(device, rows, out, side):
+                assert life == sorted(life), f"the watermarks of `{side}` don't fall within a device"
+
+
+def lives(device: bytes, rows: Sequence[Row], out: Sequence[Row], side: str) -> list[list[int]]:
+    """Give the watermarks of a device, of each time between which it was forgotten on its own.
+
+    The main output says itself where that was. What a side output holds comes from live rows, whose offsets tell.
+    """
+    forgotten = [row.offset for row in rows if row.device == device and row.watermark == FORGET]
+    found: list[list[int]] = [[] for _ in range(len(forgotten) + 1)]
+    life = 0
+    for row in out:
+        if row.device == device:
+            life = sum(offset < row.offset for offset in forgotten) if side else life
+            found[life].append(row.watermark)
+            life += row.watermark == FORGET and not side
+    return found
+
+
+@every_kind
+@given(data=st.data())
+def test_that_a_device_is_forgotten_gets_through(kind: tuple[str, ...], data: st.DataObject) -> None:
+    spec, rows = drawn(data, kind)
+    wanted = Counter((row.device, row.offset) for row in rows if row.watermark == FORGET)
+    out = [row for row in run(spec, rows).rows[""] if row.watermark == FORGET]
+    assert Counter((row.device, row.offset) for row in out) == wanted
+    assert not any(row.live for row in out), "a row never says so itself"
+
+
+@every_kind
+@settings(max_examples=40)
+@given(data=st.data())
+def test_a_device_that_is_forgotten_comes_again_as_a_new_one(kind: tuple[str, ...], data: st.DataObject) -> None:
+    spec, first = drawn(data, kind)
+    last = first[-1].offset if first else 0
+    gone = [Row(device, int(FORGET), int(FORGET), last, live=False) for device in {row.device: 0 for row in first}]
+    second = [replace(row, offset=last + 1 + row.offset) for row in data.draw(streams(spec.reach()), label="again")]
+    whole, before, after = (run(spec, rows) for rows in ([*first, *gone, *second], [*first, *gone], second))
+    assert {side: before.rows[side] + after.rows[side] for side in before.rows} == whole.rows
+    assert sorted(before.rejects + after.rejects) == whole.rejects
 
 
 @every_kind

@@ -83,7 +83,7 @@ def batch_of(rows: int, start: int, devices: DeviceTable) -> Batch:
 def batches() -> list[Batch]:
     devices = DeviceTable(("device",))
     devices.slots(DEVICES)
-    sizes = (10_000, 10_000, 1_000, 10_000)  # the first two make room
+    sizes = (10_000, 10_000, 10_000, 1_000, 10_000)  # the first ones make room
     return [batch_of(size, NINE + 2 * HOUR * at, devices) for at, size in enumerate(sizes)]
 
 

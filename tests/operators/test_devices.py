@@ -42,7 +42,44 @@ def test_a_table_resumed_from_its_snapshot_gives_the_same_slots(before: list[byt
     assert len(new) == len(set(before))
     assert new.slots(after).tolist() == expected
     assert new.texts(0) == old.texts(0)
-    assert {name: array.dtype for name, array in snapshot.items()} == {"bytes": np.uint8, "lengths": np.int64}
+    assert {name: array.dtype for name, array in snapshot.items()} == {
+        "bytes": np.uint8,
+        "lengths": np.int64,
+        "free": np.int64,
+    }
+
+
+@given(st.lists(st.tuples(IDS, st.sets(st.integers(0, 20), max_size=4)), max_size=8), st.integers(0, 8))
+def test_a_slot_belongs_to_one_device_until_it_is_forgotten(
+    rounds: list[tuple[list[bytes], set[int]]], resumed_before: int
+) -> None:
+    table, known = DeviceTable(("device",)), dict[bytes, int]()
+    most = 0
+    for number, (ids, forgotten) in enumerate(rounds):
+        if number == resumed_before:
+            table = DeviceTable(("device",), table.snapshot())
+        found = table.slots(ids).tolist()
+        for device, slot in zip(ids, found, strict=True):
+            assert known.setdefault(device, slot) == slot
+        assert len(set(known.values())) == len(known) == len(table), "no two devices share a slot"
+        assert table.ids(np.array(list(known.values()), np.int64)) == list(known)
+        most = max(most, len(known))
+        assert all(slot < most for slot in known.values()), "freed slots are used before new ones are made"
+        gone = [device for device, slot in known.items() if slot in forgotten]
+        table.forget([known.pop(device) for device in gone])
+
+
+def test_rows_that_are_still_to_be_written_keep_their_names_when_slots_are_used_again() -> None:
+    table = DeviceTable(("site", "sensor"))
+    slots = table.slots([b"a/1", b"a/2"])
+    before, texts = table.view(), table.texts(1)
+    table.forget([0])
+    assert table.slots([b"b/9"]).tolist() == [0]
+    assert before.ids(slots) == [b"a/1", b"a/2"]
+    assert before.texts(1) is texts
+    assert texts == ["1", "2"]
+    assert table.ids(slots) == [b"b/9", b"a/2"]
+    assert table.texts(1) == ["9", "2"]
 
 
 def test_a_device_may_have_any_bytes_for_an_id() -> None:

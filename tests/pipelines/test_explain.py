@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import fastavro
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 import pipelines
 from pipelines import config
-from pipelines.explain import as_json, tree
+from pipelines.__main__ import app
+from pipelines.explain import as_json, mermaid, tree
 from pipelines.plan import Pipeline
 
 MOTES = Path(pipelines.__file__).parent / "examples" / "motes.yaml"
@@ -60,6 +63,28 @@ def test_the_tree_runs_from_the_source_through_the_steps_to_the_sinks(motes: Pip
     console.print(tree(motes))
     assert isinstance(console.file, io.StringIO)
     assert [line.rstrip() for line in console.file.getvalue().splitlines()] == TREE.splitlines()
+
+
+def test_a_condition_stands_behind_its_sink(tmp_path: Path) -> None:
+    file = tmp_path / "hot.yaml"
+    sink = "  - {from: minute, when: t_mean > 30 AND n < 5, kafka: {topic: motes.hot}, format: avro}\n"
+    file.write_text(MOTES.read_text().replace("\nsinks:\n", f"\nsinks:\n{sink}"))
+    hot = config.read(file, {"KAFKA_BROKERS": "kafka:9092"})
+    console = Console(file=io.StringIO(), width=300)
+    console.print(tree(hot))
+    assert isinstance(console.file, io.StringIO)
+    expected = TREE.replace(
+        "│           │   └── → motes.processed (avro)\n",
+        "│           │   ├── → motes.hot (avro) when t_mean > 30 AND n < 5\n│           │   └── → motes.processed (avro)\n",
+    )
+    assert [line.rstrip() for line in console.file.getvalue().splitlines()] == expected.splitlines()
+    assert "motes.hot<br>avro<br>when t_mean #62; 30 AND n #60; 5" in mermaid(hot)
+    shown = as_json(hot)
+    first, second, *_ = shown["sinks"]
+    assert (first["from"], first["topic"], first["when"]) == ("minute", "motes.hot", "t_mean > 30 AND n < 5")
+    assert first["avro_schema"] == second["avro_schema"], "a condition changes nothing of the rows"
+    assert "when" not in second
+    assert shown["streams"] == as_json(config.read(MOTES, {}))["streams"]
 
 
 def test_the_json_says_what_is_read(shown: dict[str, Any]) -> None:
@@ -135,3 +160,81 @@ def test_the_options_that_json_shows_are_those_that_yaml_takes(shown: dict[str, 
     whole["source"]["kafka"]["brokers"] = "kafka:9092"
     yaml.dump(whole, file)
     assert as_json(config.read(file, {})) == shown
+
+
+FLOWCHART = """\
+flowchart TD
+    source[("source<br>motes.raw<br>json")]
+    step_clean["clean<br>filter<br>where: temperature BETWEEN -40 AND 85 AND humidity BETWEEN 0 AND 100"]
+    source --> step_clean
+    step_comfort["comfort<br>derive<br>columns: {dew_point: temperature - (100 - humidity) / 5}"]
+    step_clean --> step_comfort
+    step_minute["minute<br>window.tumbling<br>aggregate: {t_mean: mean(temperature), h_mean: mean(humidity), h_max: max(humidi#8230;<br>size: 1m"]
+    step_comfort --> step_minute
+    step_odd["odd<br>detect.level_shift<br>field: humidity"]
+    step_comfort --> step_odd
+    step_kettle["kettle<br>alert<br>raise: score #62; 3<br>clear: score #60; 1<br>for: 10s"]
+    step_odd --> step_kettle
+    sink_1[("motes.processed<br>avro")]
+    step_minute --> sink_1
+    sink_2[("motes.alerts<br>json")]
+    step_kettle --> sink_2
+    sink_3[("motes.late<br>json")]
+    step_minute -- late --> sink_3
+    sink_4[("motes.dead<br>as it came")]
+    source -. dead .-> sink_4
+"""
+
+
+def test_the_flowchart_has_an_arrow_for_every_stream_that_is_read(motes: Pipeline) -> None:
+    assert mermaid(motes) == FLOWCHART
+
+
+ODD = """\
+name: odd
+source:
+  kafka: {topics: [raw]}
+  device: dev
+  time: {field: ts, unit: ms}
+  fields: {temperature: float, status: text}
+steps:
+  - id: end
+    filter: "status != '\\"]; `x` #quot; <b>&amp; | --> {{b}}' AND\\n temperature > 1"
+  - id: subgraph
+    window: {tumbling: 1m, aggregate: {n: count()}}
+  - id: style
+    from: subgraph.late
+    filter: temperature > 0
+sinks:
+  - {from: style, kafka: {topic: one}}
+  - {from: subgraph, kafka: {topic: two}}
+  - {from: source, kafka: {topic: three}}
+"""
+
+
+def test_a_flowchart_holds_nothing_that_means_something_else_to_mermaid(tmp_path: Path) -> None:
+    file = tmp_path / "odd.yaml"
+    file.write_text(ODD)
+    lines = mermaid(config.read(file, {})).splitlines()
+    assert lines[0] == "flowchart TD"
+    nodes, edges = [], []
+    for line in lines[1:]:
+        node = re.fullmatch(r'    (\w+)\[\(?"([^"`\[\]|;<>&#]|<br>|#\d+;)*"\)?\]', line)
+        edge = re.fullmatch(r"    (\w+) --(?: (\w+) --)?> (\w+)", line)
+        assert node or edge, line
+        nodes += [node[1]] if node else []
+        edges += [edge.groups()] if edge else []
+    assert nodes == ["source", "step_end", "step_subgraph", "step_style", "sink_1", "sink_2", "sink_3"]
+    assert ("step_subgraph", "late", "step_style") in edges
+    assert ("source", None, "sink_3") in edges
+    assert {name for start, _, end in edges for name in (start, end)} == set(nodes), "no arrow leads to nothing"
+    (filter_,) = [line for line in lines if "step_end[" in line]
+    assert "#34;#93;#59; #96;x#96; #35;quot#59; #60;b#62;#38;amp#59;" in filter_, "all of it is still there"
+
+
+def test_the_command_gives_the_flowchart_or_json_but_not_both() -> None:
+    result = CliRunner().invoke(app, ["explain", str(MOTES), "--mermaid"])
+    assert (result.exit_code, result.stderr, result.stdout) == (0, "", FLOWCHART)
+    result = CliRunner().invoke(app, ["explain", str(MOTES), "--mermaid", "--json"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "not both" in result.stderr

@@ -13,6 +13,7 @@ from connectors.codec.base import Records
 from pipelines import config
 from pipelines.plan import DEAD, Pipeline
 from pipelines.shard import Counts, Letter, Shard
+from pipelines.testing import run_tests
 from tests.pipelines.motes import cut, pipeline, readings, records, seen, shard
 
 TEXTS = """\
@@ -114,6 +115,110 @@ def test_records_that_are_all_dead_go_through(texts: Pipeline) -> None:
     product = shard(texts).process(records([b"", b"[]", b"{}"]))
     assert product.rows == {}
     assert len(product.letters) == 3
+
+
+SINKS = """\
+name: mill
+source:
+  kafka: {topics: [raw]}
+  device: dev
+  time: {field: ts, unit: ms}
+  fields: {status: text, level: float}
+steps:
+  - id: high
+    filter: level > 0
+  - id: minute
+    window: {tumbling: 1m, aggregate: {n: count(), top: max(level)}}
+sinks:
+  - {from: high, when: CAST(status AS DOUBLE) > 1, kafka: {topic: out}}
+  - {from: high, when: level > 5, kafka: {topic: others}}
+  - {from: high, when: CAST(status AS DOUBLE) > 1, kafka: {topic: again}}
+  - {from: high, kafka: {topic: all}}
+  - {from: minute, when: CAST(top AS SMALLINT) > 1, kafka: {topic: minutes}}
+"""
+NUMBER, LEVEL = "high when CAST(status AS DOUBLE) > 1", "high when level > 5"
+
+
+def sunk(folder: Path, text: str = SINKS) -> Shard:
+    """Make a shard that watches what its sinks write."""
+    file = folder / "mill.yaml"
+    file.write_text(text)
+    mill = config.read(file, {})
+    return shard(mill, [sink.written for sink in mill.sinks])
+
+
+def readings_of(*rows: tuple[str | None, float | None]) -> list[bytes | None]:
+    return [orjson.dumps({"dev": "a", "ts": at, "status": s, "level": x}) for at, (s, x) in enumerate(rows)]
+
+
+def test_a_sink_writes_the_rows_for_which_its_condition_holds(tmp_path: Path) -> None:
+    mill = sunk(tmp_path)
+    product = mill.process(records(readings_of(("1", 9), ("2", 1), ("3", 9), (None, None), ("2", 0), (None, 9))))
+    assert {name: rows.offset.tolist() for name, rows in product.rows.items()} == {
+        NUMBER: [1, 2],
+        LEVEL: [0, 2, 5],
+        "high": [0, 1, 2, 5],
+    }
+    assert not product.letters, "what isn't written isn't dead"
+
+
+def test_a_row_whose_condition_fails_is_dead_once_and_goes_to_the_other_sinks(tmp_path: Path) -> None:
+    values = readings_of(("2", 9), ("high", 9), ("3", 1))
+    product = sunk(tmp_path).process(records(values))
+    assert product.rows[NUMBER].offset.tolist() == [0, 2]
+    assert product.rows[LEVEL].offset.tolist() == [0, 1]
+    assert product.rows["high"].offset.tolist() == [0, 1, 2]
+    (letter,) = product.letters
+    assert (letter.offset, letter.value) == (1, values[1])
+    assert letter.reason.startswith("`CAST(status AS DOUBLE) > 1`: ")
+
+
+def test_a_row_of_a_window_whose_condition_fails_blames_no_record(tmp_path: Path) -> None:
+    mill = sunk(tmp_path)
+    mill.process(records(readings_of(("2", 70_000))))
+    product = mill.close()
+    assert not product.rows
+    (letter,) = product.letters
+    assert (letter.offset, letter.key, letter.value) == (0, None, None)
+    assert letter.reason.startswith("a window's row in step `minute when CAST(top AS SMALLINT) > 1`: `CAST(top")
+
+
+def test_what_each_sink_writes_is_counted(tmp_path: Path) -> None:
+    mill = sunk(tmp_path)
+    for piece in cut(records(readings_of(("1", 9), ("2", 1), ("3", 9), ("x", 9), ("2", 0))), [1, 4]):
+        mill.process(piece)
+    mill.close()
+    counts = mill.counts
+    assert (counts.rows[NUMBER], counts.rows[LEVEL], counts.rows["high"], counts.dead) == (2, 3, 4, 1)
+    assert (counts.rows["minute"], counts.rows["minute when CAST(top AS SMALLINT) > 1"]) == (1, 1)
+
+
+def test_conditions_are_held_against_rows_though_nobody_looks(tmp_path: Path) -> None:
+    file = tmp_path / "mill.yaml"
+    file.write_text(SINKS)
+    mill = shard(config.read(file, {}), ["high"])
+    product = mill.process(records(readings_of(("2", 9), ("high", 9))))
+    assert set(product.rows) == {"high"}, "a stream is itself, before any condition of a sink"
+    assert product.rows["high"].offset.tolist() == [0, 1]
+    assert [letter.offset for letter in product.letters] == [1]
+
+
+def test_a_test_in_the_file_looks_at_the_stream_itself(tmp_path: Path) -> None:
+    file = tmp_path / "mill.yaml"
+    test = """\
+tests:
+  - name: nothing is held back
+    at: high
+    input: [{dev: a, ts: 0, status: "1", level: 1}, {dev: a, ts: 1, status: "2", level: 9}]
+    expect: [{level: 1}, {level: 9}]
+"""
+    file.write_text(SINKS + test)
+    (result,) = run_tests(config.read(file, {}))
+    assert not result.differences
+
+
+def test_a_condition_keeps_nothing_between_batches(tmp_path: Path) -> None:
+    assert sunk(tmp_path).stateful == ("minute",)
 
 
 def test_counts_add_up() -> None:

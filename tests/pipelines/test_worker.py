@@ -27,6 +27,17 @@ sinks:
   - {from: window, kafka: {topic: out}}
 commit: 1us
 """
+CONDITIONS = PIPELINE.replace(
+    "  - {from: window, kafka: {topic: out}}\n",
+    """\
+  - {from: window, when: n > 1, kafka: {topic: many}, format: avro}
+  - {from: window, when: n = 1, kafka: {topic: one}}
+  - {from: window, when: n > 9, kafka: {topic: most}}
+  - {from: source, when: x > 1, kafka: {topic: high}}
+  - {from: source, when: x > 1, kafka: {topic: high_too, brokers: "elsewhere:9092"}}
+  - {from: source, kafka: {topic: all}}
+""",
+)
 ZERO, ONE = ("raw", 0), ("raw", 1)
 
 
@@ -87,11 +98,13 @@ class Sink:
     def __init__(self, *args: Any) -> None:
         del args
         self.rows: list[bytes] = []
+        self.topics: dict[str, list[bytes]] = {}
         self.failure: str | None = None
 
     def write(self, topic: str, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        del topic, keys
+        assert len(keys) == len(values)
         self.rows += values
+        self.topics.setdefault(topic, []).extend(values)
 
     def flush(self) -> None:
         if self.failure is not None:
@@ -103,13 +116,15 @@ class Sink:
 class Played:
     """A worker with its source, its sink and a clock that the test turns."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, options: Options) -> None:
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, options: Options, pipeline: str = PIPELINE
+    ) -> None:
         self.now = 1_000.0
         monkeypatch.setattr(worker, "KafkaSource", Source)
         monkeypatch.setattr(worker, "KafkaSink", Sink)
         monkeypatch.setattr("pipelines.worker.time.monotonic", lambda: self.now)
         file = folder / "mill.yaml"
-        file.write_text(PIPELINE)
+        file.write_text(pipeline)
         self.run = Run(config.read(file, {}), options)
         self.worker = Worker(self.run, 0)
         self.source: Any = self.worker._source
@@ -125,7 +140,9 @@ class Played:
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Played]:
-    return lambda **options: Played(tmp_path, monkeypatch, Options(instance="me", **options))
+    return lambda pipeline=PIPELINE, **options: Played(
+        tmp_path, monkeypatch, Options(instance="me", **options), pipeline
+    )
 
 
 def records(shard: tuple[str, int], first: int, *seconds: float) -> Records:
@@ -248,3 +265,41 @@ def test_windows_are_closed_once_at_the_end_of_a_finite_run(play: Callable[..., 
     played.turn()
     assert len(played.sink.rows) == 1
     assert played.worker.finished()
+
+
+def test_each_sink_gets_the_rows_for_which_its_own_condition_holds(play: Callable[..., Played]) -> None:
+    played = play(CONDITIONS, until_end=True, close_windows=True)
+    played.source.hand(ZERO)
+    values: list[bytes | None] = [
+        b'{"dev": "a", "ts": %d, "x": %d}' % (ts, x) for ts, x in [(0, 1), (500, 2), (1_000, 3), (9_000, 1)]
+    ]
+    played.source.coming = [Records(*ZERO, values, [None] * 4, np.full(4, -1), np.arange(4))]
+    played.turn()
+    played.source.at_end = {ZERO}
+    played.turn()
+    elsewhere: Any = played.worker._sinks[1]
+    written = {topic: len(values) for sink in (played.sink, elsewhere) for topic, values in sink.topics.items()}
+    assert written == {"many": 1, "one": 2, "high": 2, "high_too": 2, "all": 4}
+    assert set(elsewhere.topics) == {"high_too"}
+    assert all(b'"n":1' in row for row in played.sink.topics["one"])
+
+
+def test_what_each_sink_has_written_is_counted(play: Callable[..., Played]) -> None:
+    played = play(CONDITIONS, until_end=True, close_windows=True)
+    played.source.hand(ZERO)
+    played.source.coming = [records(ZERO, 0, 0.1, 0.2, 1.5)]
+    played.turn()
+    played.source.at_end = {ZERO}
+    played.turn()
+    counts = played.worker.counted()
+    found = {sink.topic: counts.rows[sink.written] for sink in played.run.pipeline.sinks}
+    assert found == {"many": 1, "one": 1, "most": 0, "high": 0, "high_too": 0, "all": 3}
+
+
+def test_an_avro_record_is_named_by_its_stream_whatever_the_condition(
+    play: Callable[..., Played], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    monkeypatch.setattr("connectors.codec.avro.Avro.encoder", lambda _self, _schema, name: names.append(name))
+    play(CONDITIONS)
+    assert names == ["window"]

@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from operators.batch import Schema
+from operators.clock import FORGET
 from operators.detect.level_shift import LevelShift
 from tests.operators.rows import NINE, SCHEMA, SECOND, Near, Row, Runner, clocked, run
 
@@ -86,6 +87,8 @@ def oracle(spec: LevelShift, _schema: Schema, rows: Sequence[Row], _pipeline: st
     devices: dict[bytes, Device] = {}
     out = []
     for row in rows:
+        if row.watermark == FORGET:
+            devices.pop(row.device, None)
         if not row.live:
             out.append(replace(row, values={}))
             continue

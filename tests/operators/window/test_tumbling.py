@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -13,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from operators.aggregate.base import aggregates
 from operators.base import SpecError
 from operators.batch import Schema, Type
+from operators.clock import FORGET
 from operators.filter import Filter
 from operators.window.tumbling import Tumbling
 from tests.operators.rows import (
@@ -25,105 +24,46 @@ from tests.operators.rows import (
     NINE,
     SCHEMA,
     SECOND,
-    Made,
     Near,
     Row,
     Runner,
     clocked,
     run,
     streams,
-    test_module,
 )
+from tests.operators.window.oracle import EVERY, Days, Grid, at, gathered, spans
 
-_NAMES = {"device": None, "ts": Type.TIME, **SCHEMA.columns}
-_ALL = {
-    f"{name}_{column}": f"{name}({column})"
-    for name, found in aggregates().items()
-    for column, type_ in _NAMES.items()
-    if type_ in found.accepts
-}
-"""Every aggregate of every column that it takes, future ones too."""
 SPECS: list[dict[str, Any]] = [
     {"size": "10s", "aggregate": {"n": "count()", "t_mean": "mean(temperature)", "seen": "count(status)"}},
-    {"size": "10s", "aggregate": _ALL},
+    {"size": "10s", "aggregate": EVERY},
     {"size": "1us", "aggregate": {"n": "count()", "total": "sum(n)"}},
     {"size": "7s", "aggregate": {"n": "count()", "first": "first(ts)", "last": "last(ts)"}},
     {"size": "1h", "aggregate": {"n": "count()", "low": "min(humidity)", "high": "max(humidity)"}},
     {"size": "36600d", "aggregate": {"n": "count()"}},
+    {"size": "7s", "origin": "2023-03-16T09:00:03Z", "aggregate": {"n": "count()"}},
+    {"size": "10s", "early": "3s", "aggregate": {"n": "count()", "t": "sum(temperature)"}},
+    {"size": "7d", "early": "1d", "origin": "1970-01-05", "aggregate": {"n": "count()", "high": "max(n)"}},
+    {"size": "1d", "time_zone": "Europe/Berlin", "aggregate": {"n": "count()", "first": "first(ts)"}},
+    {
+        "size": "7d",
+        "time_zone": "America/Havana",
+        "origin": "2026-01-05",
+        "early": "10m",
+        "aggregate": {"n": "count()"},
+    },
 ]
 
 
-def start_of(ts: int, size: int) -> int:
-    """Give the start of the window in which a time falls."""
-    return ts - ts % size
-
-
-def oracle(spec: Tumbling, _schema: Schema, rows: Sequence[Row], _pipeline: str, _step: str) -> dict[str, list[Row]]:
+def oracle(spec: Tumbling, schema: Schema, rows: Sequence[Row], _pipeline: str, _step: str) -> dict[str, list[Row]]:
     """Gather rows by device and window; when a watermark reaches the end of windows, they are over."""
-    size = spec.size
-    out: dict[str, list[Row]] = {"": [], "late": []}
-    windows: dict[bytes, dict[int, list[Row]]] = defaultdict(dict)
-    closed_to: dict[bytes, int] = {}
-    for row in rows:
-        open_ = windows[row.device]
-        if row.live:
-            start = start_of(row.ts, size)
-            if row.device in closed_to and start < closed_to[row.device]:
-                late_by = Near((row.watermark - (start + size)) / SECOND)
-                bounds = {"window_start": start, "window_end": start + size, "late_by": late_by}
-                out["late"].append(replace(row, values={**row.values, **bounds}))
-            else:
-                open_.setdefault(start, []).append(row)
-        reached = start_of(row.watermark, size)
-        if row.device in closed_to and reached <= closed_to[row.device]:
-            continue
-        closed_to[row.device] = reached
-        over = sorted(start for start in open_ if start + size <= row.watermark)
-        told = [
-            Row(
-                row.device,
-                start + size - 1,
-                start + size - 1,
-                row.offset,
-                live=True,
-                values=sum_up(spec, start, open_.pop(start)),
-            )
-            for start in over
-        ] or [Row(row.device, reached + size - 1, 0, row.offset, live=False)]
-        # Only the last row may say how far time has come: it would make the ones before it late to a window behind.
-        out[""] += [*told[:-1], replace(told[-1], watermark=reached + size - 1)]
-    return out
+    grid = Grid(spec.size, spec.size, spec.origin)
+    return gathered(Days(spec.size, spec.time_zone, spec.origin) if spec.time_zone else grid, spec, schema, rows)
 
 
-def sum_up(spec: Tumbling, start: int, rows: Sequence[Row]) -> dict[str, Any]:
-    """Give the columns of a window's row."""
-    values: dict[str, Any] = {"window_start": start, "window_end": start + spec.size}
-    for name, call in spec.aggregate.items():
-        aggregate, _, column = call.rstrip(")").partition("(")
-        of = test_module("tests.operators.aggregate", (aggregate,), ("oracle",)).oracle
-        if not column:
-            values[name] = of([(row.ts, 0) for row in rows], Type.INT)
-            continue
-        pairs = [(row.ts, row.ts if column == "ts" else row.values.get(column)) for row in rows]
-        type_ = SCHEMA.names()[column]
-        values[name] = of([pair for pair in pairs if pair[1] is not None], type_)
-    return values
-
-
-def counting(size: str, **aggregate: str) -> Tumbling:
-    return Tumbling.model_validate({"size": size, "aggregate": {"count": "count()", **aggregate}})
-
-
-def at(seconds: float, device: bytes = b"a", **values: Any) -> tuple[bytes, int, Mapping[str, Any]]:
-    """Make a reading so many seconds behind 9:00."""
-    return device, NINE + round(seconds * SECOND), values
-
-
-def windows(made: Made) -> list[tuple[float, float, int]]:
-    """Give start and end (seconds behind 9:00) and count of the windows."""
-    return [
-        ((row["window_start"] - NINE) / SECOND, (row["window_end"] - NINE) / SECOND, row["count"]) for row in made.main
-    ]
+def counting(size: str, **others: str) -> Tumbling:
+    """Make windows that count, with more options or aggregates."""
+    options = {name: others.pop(name) for name in ("origin", "time_zone", "early") if name in others}
+    return Tumbling.model_validate({"size": size, **options, "aggregate": {"count": "count()", **others}})
 
 
 # Agreement with bytewax 0.21, pytests/operators/windowing/test_sliding_windower.py, test_intersect_tumble_*: windows
@@ -181,7 +121,7 @@ def windows(made: Made) -> list[tuple[float, float, int]]:
 def test_a_reading_falls_into_the_window_that_bytewax_puts_it_in(time: str, number: int) -> None:
     ts = int(datetime.fromisoformat(time).replace(tzinfo=timezone.utc).timestamp()) * SECOND
     made = run(counting("10s"), clocked([(b"a", ts, {})], close=True))
-    assert windows(made) == [(10.0 * number, 10.0 * number + 10, 1)]
+    assert spans(made.main) == [(10.0 * number, 10.0 * number + 10, 1)]
 
 
 def test_the_windows_of_bytewaxs_test_collect_window() -> None:
@@ -192,7 +132,7 @@ def test_the_windows_of_bytewaxs_test_collect_window() -> None:
     # [0--------------)
     #                [1--------------)
     made = run(counting("10s"), clocked([at(0), at(4), at(8), at(12), at(13)], close=True))
-    assert windows(made) == [(0, 10, 3), (10, 20, 2)]
+    assert spans(made.main) == [(0, 10, 3), (10, 20, 2)]
     assert made.main[0].offset == 3, "the first window closes with the reading at 12 s"
 
 
@@ -208,8 +148,8 @@ def test_a_window_closes_when_the_watermark_reaches_its_end() -> None:
     #                 I 15s: the watermark is at 10s
     # [0--------)     I I
     spec = counting("10s")
-    assert windows(run(spec, clocked([at(3), at(14.999999)], lateness=5 * SECOND))) == []
-    assert windows(run(spec, clocked([at(3), at(15)], lateness=5 * SECOND))) == [(0, 10, 1)]
+    assert spans(run(spec, clocked([at(3), at(14.999999)], lateness=5 * SECOND)).main) == []
+    assert spans(run(spec, clocked([at(3), at(15)], lateness=5 * SECOND)).main) == [(0, 10, 1)]
 
 
 def test_a_row_carries_the_offset_of_the_reading_that_closed_it_and_the_time_of_its_last_moment() -> None:
@@ -227,7 +167,7 @@ def test_readings_out_of_order_but_in_time_are_counted_where_they_belong() -> No
     # [0--------)  I
     #           [1-I------)
     made = run(counting("10s"), clocked([at(8), at(12), at(3), at(16)], lateness=5 * SECOND, close=True))
-    assert windows(made) == [(0, 10, 2), (10, 20, 2)]
+    assert spans(made.main) == [(0, 10, 2), (10, 20, 2)]
     assert made.rows["late"] == []
 
 
@@ -236,7 +176,7 @@ def test_a_late_reading_goes_to_the_side_with_the_window_it_missed_and_by_how_mu
     # I         I
     # [0--------)
     made = run(counting("10s"), clocked([at(3), at(12), at(9.999999, temperature=7.5)], close=True))
-    assert windows(made) == [(0, 10, 1), (10, 20, 1)]
+    assert spans(made.main) == [(0, 10, 1), (10, 20, 1)]
     (late,) = made.rows["late"]
     assert (late.offset, late.ts, late["temperature"]) == (2, NINE + 10 * SECOND - 1, 7.5)
     assert (late["window_start"], late["window_end"]) == (NINE, NINE + 10 * SECOND)
@@ -248,7 +188,7 @@ def test_a_reading_behind_the_watermark_isnt_late_while_its_window_is_open() -> 
     #  I      I
     # [0--------)
     made = run(counting("10s"), clocked([at(8), at(1)], close=True))
-    assert windows(made) == [(0, 10, 2)]
+    assert spans(made.main) == [(0, 10, 2)]
 
 
 def test_the_reading_that_closes_a_window_isnt_in_it() -> None:
@@ -257,7 +197,7 @@ def test_the_reading_that_closes_a_window_isnt_in_it() -> None:
     # [0--------)
     #           [1--------)
     made = run(counting("10s"), clocked([at(9), at(10)], close=True))
-    assert windows(made) == [(0, 10, 1), (10, 20, 1)]
+    assert spans(made.main) == [(0, 10, 1), (10, 20, 1)]
 
 
 def test_one_device_far_ahead_doesnt_make_another_late() -> None:
@@ -266,7 +206,7 @@ def test_one_device_far_ahead_doesnt_make_another_late() -> None:
     #             [0--------)
     readings = [at(0), at(365 * 86400, b"ahead"), at(1), at(11)]
     made = run(counting("10s"), clocked(readings))
-    assert windows(made) == [(0, 10, 2)]
+    assert spans(made.main) == [(0, 10, 2)]
     assert made.rows["late"] == []
 
 
@@ -276,7 +216,7 @@ def test_windows_behind_a_filter_close_by_the_readings_that_it_keeps_back() -> N
     # [0--------)
     rows = run(Filter(where="temperature > 0"), clocked([at(3, temperature=1.0), at(12, temperature=-1.0)])).rows[""]
     made = run(counting("10s"), rows)
-    assert windows(made) == [(0, 10, 1)]
+    assert spans(made.main) == [(0, 10, 1)]
     assert made.main[0].offset == 1
 
 
@@ -286,7 +226,7 @@ def test_several_windows_close_in_order_and_only_the_last_tells_the_time() -> No
     #           [1--------)
     #                     [2--------)
     made = run(counting("10s"), clocked([at(3), at(12), at(25), at(4), at(100)], lateness=MINUTE))
-    assert windows(made) == [(0, 10, 2), (10, 20, 1), (20, 30, 1)]
+    assert spans(made.main) == [(0, 10, 2), (10, 20, 1), (20, 30, 1)]
     told = [(row.watermark - NINE + 1) / SECOND for row in made.main]
     assert told == [10, 20, 50]
 
@@ -302,7 +242,7 @@ def test_an_empty_window_gives_no_row() -> None:
     # [0--------)
     #           [no rows)[no rows)[3---
     made = run(counting("10s"), clocked([at(3), at(35)], close=True))
-    assert windows(made) == [(0, 10, 1), (30, 40, 1)]
+    assert spans(made.main) == [(0, 10, 1), (30, 40, 1)]
 
 
 def test_windows_before_1970_begin_at_their_start_too() -> None:
@@ -379,18 +319,68 @@ def test_an_hour_behind_minutes_closes_with_its_last_minute() -> None:
     assert [(row["window_start"], row["count"], row.offset) for row in made.main] == [(NINE - HOUR, 1, 1)]
 
 
+def test_early_results_show_what_has_changed_until_a_window_closes() -> None:
+    # early 3s, in multiples since 1970: 9:00:00 is one. 3s lets out 1s, 5s nothing, 9s what 3s and 5s changed; 12s
+    # lets out 9s, and closes; 1s is late and lets out nothing.
+    made = run(counting("10s", early="3s"), clocked([at(1), at(3), at(5), at(9), at(12), at(1)], close=True))
+    assert [(*span, row["final"], row.offset) for span, row in zip(spans(made.main), made.main, strict=True)] == [
+        (0, 10, 1, False, 1),
+        (0, 10, 3, False, 3),
+        (0, 10, 4, True, 4),
+        (10, 20, 1, True, 5),
+    ]
+    assert [row.ts for row in made.main[:3]] == [NINE + 10 * SECOND - 1] * 3
+
+
+def test_a_window_that_a_row_closes_gives_no_early_result_with_it() -> None:
+    made = run(counting("10s", early="5s"), clocked([at(1), at(10)]))
+    assert [(*span, row["final"]) for span, row in zip(spans(made.main), made.main, strict=True)] == [(0, 10, 1, True)]
+
+
+def test_early_results_follow_the_newest_time_of_the_device() -> None:
+    # lateness 1m: a row out of order takes no device over a multiple of 5s, and is shown with the next that does
+    made = run(counting("10s", early="5s"), clocked([at(4), at(11), at(6), at(12), at(15)], lateness=MINUTE))
+    assert [(*span, row.offset) for span, row in zip(spans(made.main), made.main, strict=True)] == [
+        (0, 10, 1, 1), (0, 10, 2, 4), (10, 20, 2, 4),
+    ]  # fmt: skip
+
+
+def test_a_forgotten_device_gives_what_is_open_and_comes_again_at_any_time() -> None:
+    # 100s; forgotten; then 3s, which would have been late
+    made = run(counting("10s"), clocked([at(100), at(3), at(12)], forgets={1: b"a"}))
+    assert [(*span, row.offset) for span, row in zip(spans(made.main), made.main, strict=True)] == [
+        (100, 110, 1, 0), (0, 10, 1, 2),
+    ]  # fmt: skip
+    assert made.rows["late"] == []
+    first, closed, forgotten, *_ = made.rows[""]
+    assert (first.live, closed.watermark, forgotten.live) == (False, closed.ts, False)
+    assert (forgotten.ts, forgotten.watermark, forgotten.offset) == (FORGET, FORGET, 0)
+
+
+def test_a_device_is_forgotten_behind_the_end_too() -> None:
+    rows = clocked([at(3)], close=True)
+    made = run(counting("10s"), [*rows, replace(rows[-1], ts=int(FORGET), watermark=int(FORGET))])
+    assert [(row.live, row.watermark == FORGET) for row in made.rows[""]][-2:] == [(True, False), (False, True)]
+
+
 def test_memory_follows_the_windows_that_are_open() -> None:
     readings = [at(10 * number) for number in range(10_000)]
     runner = Runner(counting("10s"))
     for first in range(0, len(readings), 100):
         runner.put(clocked(readings[first : first + 100]))
-    assert sum(array.nbytes for array in runner.state.snapshot().values()) < 20_000
+    assert sum(array.nbytes for array in runner.state.snapshot().values()) < 60_000
 
 
 def test_the_options_are_checked() -> None:
     for size in ("0s", "-1s", "10", 10, None):
         with pytest.raises(ValidationError):
             Tumbling.model_validate({"size": size, "aggregate": {"n": "count()"}})
+    for options in (
+        {"origin": "9:00"}, {"origin": 5}, {"origin": "2026-01-05T06:00"}, {"early": "0s"}, {"time_zone": "Berlin"},
+        {"time_zone": "Europe/Berlin"},
+    ):  # fmt: skip
+        with pytest.raises(ValidationError):
+            Tumbling.model_validate({"size": "10s", **options, "aggregate": {"n": "count()"}})
     with pytest.raises(ValidationError):
         Tumbling.model_validate({"size": "10s", "aggregate": {}})
 

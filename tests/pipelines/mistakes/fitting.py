@@ -30,6 +30,26 @@ MISTAKES = [
         Says("steps[1].detect.range.field", "temperature, humidity", "`humidty`", "did you mean `humidity`?"),
     ),
     case(
+        "an unknown column to find duplicates by",
+        FILTER,
+        "    dedupe:\n      within: 10m\n      by:\n        - dev\n        - statos #!\n",
+        Says("steps[0].dedupe.by[1]", "dev, ts, temperature, humidity, status", "`statos`", "did you mean `status`?"),
+    ),
+    case(
+        "a table that isn't there",
+        FILTER,
+        "    enrich:\n      file: nowhere.csv #!\n      key: dev\n      columns: [site]\n",
+        Says(
+            "steps[0].enrich.file", "a file that can be read (No such file", "`nowhere.csv`", "relative to the pipeline"
+        ),
+    ),
+    case(
+        "a table in a file that is none",
+        FILTER,
+        "    enrich: {file: devices.xlsx, key: dev, columns: [site]} #!\n",
+        Says("steps[0].enrich.file", "ends in .csv, .json, .ndjson, .jsonl, .parquet", "`devices.xlsx`"),
+    ),
+    case(
         "an unknown column in an alert",
         ALERT,
         "    alert: {raise: scor > 3, clear: expectd < 1} #!!\n",
@@ -58,7 +78,7 @@ MISTAKES = [
         "an unknown aggregate",
         AGGREGATE,
         "        t_mean: maen(temperature) #!\n",
-        Says("steps[2].window.aggregate.t_mean", "count, first, last, max, mean, min, sum", "`maen`", "`mean`?"),
+        Says("steps[2].window.aggregate.t_mean", "an aggregate: ", "`maen`", "`mean`?"),
     ),
     case(
         "an aggregate that isn't a call",

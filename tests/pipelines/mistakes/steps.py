@@ -21,7 +21,7 @@ MISTAKES = [
         "an unknown step, and what goes on from it isn't blamed",
         FILTER,
         "    fliter: temperature > 0 #!\n",
-        Says("steps[0].fliter", "one of the steps alert, derive, detect, filter, window", "`fliter`", "`filter`?"),
+        Says("steps[0].fliter", "one of the steps alert, dedupe, derive, detect, enrich, ", "`fliter`", "`filter`?"),
     ),
     case(
         "a step that isn't a mapping",
@@ -34,7 +34,7 @@ MISTAKES = [
         "a step that does nothing",
         ALERT,
         ALERT + "  - id: idle #!\n",
-        Says("steps[4]", "one of the steps alert, derive", "none of them"),
+        Says("steps[4]", "one of the steps alert, dedupe, derive", "none of them"),
     ),
     case(
         "two operations in one step",
@@ -55,6 +55,24 @@ MISTAKES = [
         "    filter: {where: temperature > 0, wher: x} #!\n",
         Says("steps[0].filter.wher", "one of the keys where", "unknown key `wher`", "did you mean `where`?"),
     ),
+    case(
+        "a dedupe without a horizon",
+        FILTER,
+        "    dedupe: {by: [status]} #!\n",
+        Says("steps[0].dedupe.within", "a key `within`: How far apart, in event time", "nothing"),
+    ),
+    case(
+        "a dedupe by nothing",
+        FILTER,
+        "    dedupe: {by: [], within: 10m} #!\n",
+        Says("steps[0].dedupe.by", "at least one", "a list of 0"),
+    ),
+    case(
+        "an enrich without a key",
+        FILTER,
+        "    enrich: {file: nowhere.csv, columns: [site]} #!\n",
+        Says("steps[0].enrich.key", "a key `key`: What the join is by", "nothing"),
+    ),
     case("a derive without columns", FILTER, "    derive: {} #!\n", Says("steps[0].derive", "at least one", "empty")),
     case("a derive that is text", FILTER, "    derive: x #!\n", Says("steps[0].derive", "a mapping", "`x`")),
     case(
@@ -68,7 +86,12 @@ MISTAKES = [
         "    window:\n" + WINDOW,
         "    window: #!\n      tumbling: 1m\n      agregate: {n: count()} #!\n",
         Says("steps[2].window.aggregate", "a key `aggregate`", "nothing"),
-        Says("steps[2].window.agregate", "aggregate, size", "unknown key `agregate`", "did you mean `aggregate`?"),
+        Says(
+            "steps[2].window.agregate",
+            "one of the keys aggregate, ",
+            "unknown key `agregate`",
+            "did you mean `aggregate`?",
+        ),
     ),
     case(
         "an unknown kind of window",

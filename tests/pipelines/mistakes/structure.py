@@ -33,7 +33,7 @@ MISTAKES = [
         "an unknown key of a sink",
         ALERTS,
         ALERTS + "    fromat: json #!\n",
-        Says("sinks[1].fromat", "from, kafka, format", "`fromat`", "did you mean `format`?"),
+        Says("sinks[1].fromat", "from, when, kafka, format", "`fromat`", "did you mean `format`?"),
     ),
     case("no name", "name: mill\nsource:", "source: #!", Says("name", "a key `name`: the pipeline's name", "nothing")),
     case(
