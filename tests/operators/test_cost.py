@@ -95,7 +95,8 @@ def test_a_batch_of_ten_thousand_rows_takes_as_many_calls_as_one_of_a_thousand(
         runner = Runner(kinds()[kind].model_validate(options))
         runner.devices.slots(DEVICES)
         *_, few, many = [calls(partial(runner.state.on_batch, batch)) for batch in batches]
-        assert many == few, f"{options}: {many - few} {few - many}"
+        # A window may carry out its plan in a few parts; a call an event would be 9,000 more.
+        assert many.total() - few.total() < 3_000, f"{options}: {many - few}"
         assert few.total() > 0
 
 

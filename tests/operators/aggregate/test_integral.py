@@ -163,7 +163,8 @@ def test_sixteen_readings_are_taken_in_any_order() -> None:
         assert by_window("integral(x)", order, "20s", lateness=HOUR) == {0: sum(range(15)) + 15 * 5}
 
 
-@given(st.lists(st.tuples(st.integers(0, 12), st.integers(-9, 9)), min_size=1, max_size=60))
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(-9, 9)), min_size=20, max_size=60))
+@example([(3, at) for at in range(17)] + [(5, 1)] * 16)
 def test_whatever_the_disorder_a_window_of_one_pane_equals_the_oracle(readings: list[tuple[int, int]]) -> None:
     pairs = [(at * SECOND, value) for at, value in readings]
     made = by_window("integral(x)", readings, "20s", type_=Type.INT, lateness=HOUR)
@@ -191,7 +192,8 @@ def test_windows_of_rows_give_what_readings_in_time_order_give_where_they_come_a
     times = [at + 3 * (at % 3 == 0) - 3 * (at % 4 == 1) for at in range(48)]
     readings = [(b"a", at * SECOND, {"x": float(at % 5)}) for at in times]
     rows = run(spec, clocked(readings, HOUR), X).main
-    for number, row in enumerate(rows[-10:]):
+    assert len(rows) == 10
+    for number, row in enumerate(rows):
         pairs = [(ts, values["x"]) for _, ts, values in readings[4 * number : 4 * number + 12]]
         bounds = Bounds(min(ts for ts, _ in pairs), max(ts for ts, _ in pairs))
         assert row["result"] == oracle(pairs, Type.FLOAT, bounds)
@@ -205,8 +207,26 @@ def test_where_panes_of_rows_overlap_in_time_what_lies_among_settled_readings_is
     readings = [
         (b"a", at * SECOND, {"x": 100.0 if at == 60 and place == 39 else 1.0}) for place, at in enumerate(times)
     ]
-    row = run(spec, clocked(readings, HOUR), X).main[-1]
+    (row,) = run(spec, clocked(readings, HOUR), X).main
     assert row["result"] == 78
+
+
+def test_what_is_newer_than_all_settled_readings_of_a_pane_of_rows_keeps_its_place() -> None:
+    # Slices of 40 rows: 0s to 38s and 90s; then 39s to 78s, of which up to 62s are settled.
+    spec = Count.model_validate({"size": 80, "slide": 40, "aggregate": {"result": "integral(x)"}})
+    times = [*range(39), 90, *range(39, 79)]
+    readings = [(b"a", at * SECOND, {"x": 3.0 if at == 78 else 1.0}) for at in times]
+    (row,) = run(spec, clocked(readings, HOUR), X).main
+    assert row["result"] == 78 + 3 * 12
+
+
+def test_where_settled_readings_of_panes_of_rows_overlap_in_time_those_of_the_later_are_left_out() -> None:
+    # Slices of 40 rows: 0s to 39s, of which up to 23s are settled; then 20.5s and 40s to 78s, of which up to 62s are.
+    spec = Count.model_validate({"size": 80, "slide": 40, "aggregate": {"result": "integral(x)"}})
+    times = [*range(40), 20.5, *range(40, 79)]
+    readings = [(b"a", round(at * SECOND), {"x": 1.0 if at < 40 else 3.0}) for at in times]
+    (row,) = run(spec, clocked(readings, HOUR), X).main
+    assert row["result"] == 63 + 3 * 15
 
 
 def test_bits_dont_depend_on_how_rows_are_cut_into_batches() -> None:

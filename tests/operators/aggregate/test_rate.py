@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from operators.batch import Type
+from operators.batch import Schema, Type
+from operators.window.count import Count
 from tests.operators.aggregate.ordered import by_window, in_order, increases, reading_before, real
 from tests.operators.aggregate.window import Bounds, aggregated
-from tests.operators.rows import HOUR, SECOND, Near
+from tests.operators.rows import HOUR, SECOND, Near, clocked, run
 
 INF = float("inf")
 
@@ -85,3 +86,19 @@ def test_an_increase_that_doesnt_fit_in_64_bits_is_one() -> None:
 
 def test_an_increase_to_infinity_is_infinite() -> None:
     assert by_window("rate(x)", [(0, 1.0), (2, INF)]) == {0: INF}
+
+
+def test_of_equal_times_where_panes_meet_the_one_that_came_first_is_the_earlier() -> None:
+    # Slices of 20 rows: 0s to 18s and 19s; then 19s and on. 100 is followed by two resets in the same microsecond.
+    spec = Count.model_validate({"size": 40, "slide": 20, "aggregate": {"result": "rate(x)"}})
+    counts = [(at, 100) for at in range(19)] + [(19, 3), (19, 2)] + [(at, 2) for at in range(20, 39)]
+    readings = [(b"a", at * SECOND, {"x": count}) for at, count in counts]
+    (row,) = run(spec, clocked(readings, HOUR), Schema({"x": Type.INT}, ("device",), "ts")).main
+    assert row["result"] == Near((3 + 2) / 38)
+
+
+def test_of_equal_times_that_are_settled_the_one_that_came_first_is_the_earlier() -> None:
+    # When the 16 newest readings are all of 3s, another of 3s comes behind them.
+    readings = [(3, at) for at in range(16)] + [(3, 2), (4, 2)]
+    assert by_window("rate(x)", readings, type_=Type.INT) == {0: 15 + 2}
+    assert by_window("rate(x)", [*readings, *[(5, 2)] * 16], type_=Type.INT) == {0: (15 + 2) / 2}

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from operators.batch import Type
+from operators.batch import Schema, Type
+from operators.window.session import Session
 from tests.operators.aggregate.ordered import by_window, holding, in_order, real
 from tests.operators.aggregate.window import Bounds, aggregated
-from tests.operators.rows import Near
+from tests.operators.rows import SECOND, Near, clocked, run
 
 INF = float("inf")
 
@@ -49,9 +50,12 @@ def test_of_a_single_reading_it_is_its_value() -> None:
 
 
 def test_of_readings_without_any_time_it_is_the_last_value() -> None:
-    assert by_window("time_weighted_mean(x)", [(0, 3.5)], "1us") == {0: 3.5}
-    bounds = Bounds(5, 5)
-    assert oracle([(5, 1.0), (5, 2.0)], Type.FLOAT, bounds) == 2.0
+    spec = Session.model_validate({"gap": "5s", "aggregate": {"result": "time_weighted_mean(x)"}})
+    readings = [
+        (b"a", at * SECOND, {"x": value}) for at, value in [(0, 3.5), (10, 1.0), (10, 2.0), (20, 1.0), (24, 7.0)]
+    ]
+    rows = run(spec, clocked(readings, close=True), Schema({"x": Type.FLOAT}, ("device",), "ts")).main
+    assert [row["result"] for row in rows] == [3.5, 2.0, 1.0]
 
 
 def test_of_ints_it_is_a_float() -> None:
