@@ -28,6 +28,8 @@ BOUNDS = {"window_start": Type.TIME, "window_end": Type.TIME}
 PER_GIVEN = 9
 """Numbers in a plan for each row that is given: the pane (-1: a punctuation), the row that caused it, the window's start
 and end, event time, watermark, the pane before, whether it is final, and until when the result reaches; us."""
+_ROOMY = 64
+"""Operations a row up to which a plan grows where it was full, so that the next batch needs it once."""
 PANE, ROW, START, STOP, TS, WATERMARK, BEFORE, FINAL, UNTIL = range(PER_GIVEN)
 
 
@@ -151,11 +153,11 @@ class WindowState(ABC):
             self.panes.release(plan.released[:gone])
             if plan.at[0] == len(batch):
                 break
-            if not ops + rows + lates + gone and (before == plan.at).all():
+            # A window of many slices needs room for all of them at once; the plan keeps it for the batches to come.
+            stuck = not ops + rows + lates + gone and (before == plan.at).all()
+            if stuck or len(plan.into) < _ROOMY * len(batch):
                 plan.grow(2 * len(plan.into))
-                self.panes.reserve(0, 2 * self.panes.free_count)
-            else:
-                self.panes.reserve(0, 3 * len(batch) + 64)
+            self.panes.reserve(0, 2 * self.panes.free_count if stuck else 3 * len(batch) + 64)
         rejects = [Reject(int(batch.offset[row]), reason) for row, reason in dict(failed).items()]
         return replace(self.output(batch, given, np.concatenate(late, axis=1)), rejects=rejects)
 

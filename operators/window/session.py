@@ -10,7 +10,8 @@ joins none and whose own session would have closed goes to the side output `late
     then x, out of order               x
                               [a  b    x          c ------- d --------)
 
-With `longest`, a row that would make a session longer than this from its first row to its last begins another.
+With `longest`, a row that would make a session longer than this from its first row to its last begins another. Such
+sessions may be less than `gap` apart; a row between them goes into the older one that has room for it.
 `window_start` is the time of the first row, `window_end` that of the last plus `gap`.
 
 Example:
@@ -191,9 +192,13 @@ def _find(time, slot, gap, longest, panes):  # type: ignore[no-untyped-def]  # c
         pane = panes[pane, _OLDER]
     if pane < 0 or panes[pane, _LAST] + gap < time:
         return -1, -1
-    older = panes[pane, _OLDER]
-    while older >= 0 and panes[older, _LAST] + gap >= time:
-        pane, older = older, panes[older, _OLDER]
+    while True:
+        if panes[pane, _START] <= time <= panes[pane, _LAST]:  # whatever is near besides: sessions don't overlap
+            return pane, -1
+        older = panes[pane, _OLDER]
+        if older < 0 or panes[older, _LAST] + gap < time:
+            break
+        pane = older
     while pane >= 0 and panes[pane, _START] - gap <= time:
         newer = panes[pane, _NEWER]
         if max(panes[pane, _LAST], time) - min(panes[pane, _START], time) <= longest:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from operators.base import Inputs, Snapshot
 from operators.batch import Batch
-from operators.clock import FORGET, NEVER
+from operators.clock import END, FORGET, NEVER
 from operators.window.base import Plan, Window, WindowState
 
 # What is kept of a device. What every row needs comes first, in one cache line: from when on and until when a row goes into
@@ -171,7 +171,7 @@ def _plan(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915  # co
                 if done != _CLOSING or slot[_CLOSED] + slide <= mark:
                     slot[_CLOSED] = grid[0] + (mark - grid[0] - size) // slide * slide + size
                 slot[_DUE] = slot[_CLOSED] + slide
-            horizon = slot[_DUE] - 1
+            horizon = min(slot[_DUE] - 1, END)  # beyond it, it would say that the device is forgotten
             if mark >= FORGET:
                 horizon = mark
                 _forget(slot, grid, counts, released)

@@ -124,11 +124,18 @@ def _plan(  # type: ignore[no-untyped-def]  # compiled: numba infers
     row = at[0]
     while row < len(ts):
         slot = slots[device[row]]
-        need = slot[_COUNT] + 4
-        room = min(len(into), given.shape[1])
-        if counts[_FREE] < 4 or max(counts[_OPS], counts[_GIVEN], counts[_RELEASED]) + 2 * need > room:
-            break
         time = ts[row]
+        # As a rule a row is the newest, and at most turned ones go before it: that takes four operations.
+        turned, need = slot[_TURNED], 4
+        probe = slot[_OLDEST] if turned < 0 else turned
+        if probe >= 0 and (
+            (duration > 0 and (time < slot[_SEEN] or panes[probe, _TS] <= time - duration))
+            or (most > 0 and turned < 0 and slot[_COUNT] >= most)
+        ):
+            need += slot[_COUNT]
+        gone = max(counts[_GIVEN], counts[_RELEASED] + slot[_COUNT])
+        if counts[_FREE] < 4 or counts[_OPS] + need > len(into) or gone + 4 > len(released):
+            break
         if live[row]:
             newest = max(slot[_SEEN], time)
             horizon = newest - duration

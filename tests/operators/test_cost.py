@@ -88,16 +88,16 @@ def batches() -> list[Batch]:
 
 
 @pytest.mark.parametrize("kind", sorted(kinds()), ids=".".join)
-def test_a_batch_of_ten_thousand_rows_takes_as_many_calls_as_one_of_a_thousand(
+def test_a_batch_of_ten_thousand_rows_takes_no_more_calls_than_one_of_a_thousand(
     kind: tuple[str, ...], batches: list[Batch]
 ) -> None:
     for options in test_module("tests.operators", kind, ("SPECS",)).SPECS:
         runner = Runner(kinds()[kind].model_validate(options))
         runner.devices.slots(DEVICES)
         *_, few, many = [calls(partial(runner.state.on_batch, batch)) for batch in batches]
-        # A window may carry out its plan in a few parts; a call an event would be 9,000 more.
-        assert many.total() - few.total() < 3_000, f"{options}: {many - few}"
-        assert few.total() > 0
+        # A table or a heap that has to grow takes a few calls more; a call an event would be 9,000.
+        assert max((many - few).values(), default=0) < 10, f"{options}: {many - few}"
+        assert few
 
 
 def test_the_clock_takes_as_many_calls_for_ten_thousand_rows_as_for_a_thousand() -> None:

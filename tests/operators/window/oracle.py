@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from operators.aggregate.base import aggregates
 from operators.batch import Schema, Type
-from operators.clock import FORGET, NEVER
+from operators.clock import END, FORGET, NEVER
 from tests.operators.aggregate.ordered import in_order
 from tests.operators.aggregate.window import Bounds, expected, load_oracles
 from tests.operators.rows import DAY, NINE, SCHEMA, SECOND, Near, Row, test_module
@@ -290,7 +290,7 @@ def _closed(grid: Any, spec: Any, schema: Schema, known: Known, row: Row) -> lis
         known.changed.discard((window.start, window.end))
     if row.watermark >= FORGET:
         return [*rows, punctuation(row, int(FORGET))]
-    horizon = grid.behind(known.closed_to) - 1
+    horizon = min(grid.behind(known.closed_to) - 1, int(END))
     # Only the last row may say how far time has come: it would make the ones before it late to a window behind.
     return [*rows[:-1], replace(rows[-1], watermark=horizon)] if rows else [punctuation(row, horizon)]
 

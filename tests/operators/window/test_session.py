@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,7 +17,20 @@ from operators.batch import Schema
 from operators.clock import END, FORGET, NEVER
 from operators.window.session import Session
 from operators.window.tumbling import Tumbling
-from tests.operators.rows import HOUR, MINUTE, NINE, SCHEMA, SECOND, Reading, Row, Runner, clocked, run, streams
+from tests.operators.rows import (
+    DEVICES,
+    HOUR,
+    MINUTE,
+    NINE,
+    SCHEMA,
+    SECOND,
+    Reading,
+    Row,
+    Runner,
+    clocked,
+    run,
+    streams,
+)
 from tests.operators.window.oracle import EVERY, Out, Window, at, late, punctuation, seconds, spans, sum_up, told
 
 SPECS: list[dict[str, Any]] = [
@@ -70,6 +84,7 @@ def oracle(spec: Session, schema: Schema, rows: Sequence[Row], _pipeline: str, _
         known = devices[row.device]
         if row.live:
             fits = [visit for visit in known.open if visit.takes(row.ts, spec.gap, spec.longest)]
+            fits = [visit for visit in fits if visit.start <= row.ts <= visit.last] or fits
             if not fits and row.ts + spec.gap < row.watermark:
                 out["late"].append(late(row, row.ts + spec.gap, row.ts))
             else:
@@ -261,6 +276,13 @@ def test_two_sessions_that_would_be_too_long_together_arent_joined() -> None:
     assert spans(made.main) == [(0, 17, 4)]
 
 
+def test_a_row_within_a_session_stays_there_though_an_older_one_has_room() -> None:
+    # longest 15s, gap 5s: 0s..10s and 12s..20s are too long together; the older one could take 13s, and would overlap
+    readings = [at(0), at(5), at(12), at(16), at(20), at(10), at(13)]
+    made = run(session("5s", longest="15s"), clocked(readings, lateness=MINUTE, close=True))
+    assert spans(made.main) == [(0, 15, 3), (12, 25, 4)]
+
+
 def test_early_results_show_a_session_so_far() -> None:
     # early 5s, gap 10s: the rows at 5s and 11s let out what changed before them
     made = run(session("10s", early="5s"), clocked([at(0), at(3), at(5), at(11), at(12)], close=True))
@@ -289,6 +311,15 @@ def test_every_row_is_in_one_session_or_late(data: st.DataObject) -> None:
     ]
     made = run(session("10s", **options), [*rows, *ends])
     assert sum(row["count"] for row in made.main) + len(made.rows["late"]) == sum(row.live for row in rows)
+
+
+@given(data=st.data(), longest=st.sampled_from([{}, {"longest": "12s"}, {"longest": "1m"}]))
+def test_the_rows_of_a_session_never_reach_into_another(data: st.DataObject, longest: dict[str, str]) -> None:
+    closed = [Row(device, int(END), int(END), 0, live=False) for device in DEVICES]
+    made = run(session("10s", **longest), [*data.draw(streams(0, forgetting=False)), *closed])
+    for device in DEVICES:
+        rows = [(row["window_start"], row["window_end"] - 10 * SECOND) for row in made.main if row.device == device]
+        assert all(last < start for (_, last), (start, _) in pairwise(sorted(rows)))
 
 
 @given(data=st.data())

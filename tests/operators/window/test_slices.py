@@ -71,8 +71,10 @@ def test_the_operations_of_an_event_dont_depend_on_the_overlap() -> None:
             u(values, ts, into, of),
         )[1]
         for first in range(0, 10_000, 500):
+            if first == 5_000:  # windows of an hour begin to close behind 3,600 rows
+                operations.clear()
             runner.put(clocked(readings(10_000)[first : first + 500], lateness=5 * SECOND))
-        counts.append(sum(operations[10:]) / 5_000)
+        counts.append(sum(operations) / 5_000)
     assert max(counts) < 12
     assert counts[1] < 1.2 * counts[0]
 
