@@ -1,6 +1,6 @@
 """What an event costs in each operator and aggregate, on one core: `python -m benchmarks.kernels`.
 
-Devices send ten readings a second each, in turn, as 10,000 rows a batch. What is timed is an operator's `on_batch`, in CPU
+Devices send ten readings a second each (`--rate`), in turn, as 10,000 rows a batch. What is timed is an operator's `on_batch`, in CPU
 time, after a warm-up; the figure is the median over batches, so that what else runs on the machine counts less.
 `bytes_per_device` is what the operator's state holds at the end.
 
@@ -11,6 +11,7 @@ windows of six statistics.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import platform
 import time
@@ -32,8 +33,6 @@ from operators.window.tumbling import Tumbling
 from pipelines.reference import entries, read_example
 
 ROWS = 10_000
-RATE = 10
-"""Readings a second of each device."""
 LATENESS = 5_000_000
 SIX = {
     "n": "count()",
@@ -85,8 +84,8 @@ def workloads() -> Iterator[tuple[str, Operator, Schema]]:
             schema = step.spec.outputs(schema)[""]
 
 
-def batches(devices: int, schema: Schema, seed: int) -> Iterator[Batch]:
-    """Make batches without end: a device's readings a tenth of a second apart, the devices one after the other."""
+def batches(devices: int, schema: Schema, rate: int, seed: int) -> Iterator[Batch]:
+    """Make batches without end: `rate` readings a second of each device, the devices one after the other."""
     random = np.random.default_rng(seed)
     values: dict[Type, Any] = {
         Type.FLOAT: random.normal(20, 2, 7 * ROWS),
@@ -96,7 +95,7 @@ def batches(devices: int, schema: Schema, seed: int) -> Iterator[Batch]:
     first = 0
     while True:
         at = np.arange(first, first + ROWS)
-        ts = at // devices * (1_000_000 // RATE) + at % devices * (1_000_000 // RATE) // devices
+        ts = at // devices * (1_000_000 // rate) + at % devices * (1_000_000 // rate) // devices
         cut = slice(first % (6 * ROWS), first % (6 * ROWS) + ROWS)
         columns: dict[str, Any] = {}
         for name, type_ in schema.columns.items():
@@ -108,7 +107,7 @@ def batches(devices: int, schema: Schema, seed: int) -> Iterator[Batch]:
         first += ROWS
 
 
-def measure(spec: Operator, schema: Schema, devices: int, minutes: float, seed: int = 1) -> dict[str, float]:
+def measure(spec: Operator, schema: Schema, devices: int, minutes: float, rate: int, seed: int = 1) -> dict[str, float]:
     """Put rows through an operator.
 
     Args:
@@ -116,6 +115,7 @@ def measure(spec: Operator, schema: Schema, devices: int, minutes: float, seed: 
         schema: of its rows.
         devices: how many there are.
         minutes: of event time; at least 300 batches are put through.
+        rate: readings a second of each device.
         seed: of the values.
 
     Returns:
@@ -124,9 +124,9 @@ def measure(spec: Operator, schema: Schema, devices: int, minutes: float, seed: 
     table = DeviceTable(schema.device)
     table.slots([b"device-%d" % number for number in range(devices)])
     state: State = spec.build(Inputs(schema, table))
-    count = max(int(minutes * 60 * RATE * devices / ROWS), 300)
+    count = max(int(minutes * 60 * rate * devices / ROWS), 300)
     costs = []
-    for number, batch in enumerate(batches(devices, schema, seed)):
+    for number, batch in enumerate(batches(devices, schema, rate, seed)):
         if number == count:
             break
         begin = time.process_time_ns()
@@ -139,6 +139,15 @@ def measure(spec: Operator, schema: Schema, devices: int, minutes: float, seed: 
     return {"ns_per_event": float(np.median(stretches)) / ROWS, "bytes_per_device": kept / devices}
 
 
+def processor() -> str:
+    """Name the processor."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description="CPU per event of the kernels.")
@@ -146,12 +155,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", metavar="TEXT", default="", help="measure what has this in its name")
     parser.add_argument("--devices", type=int, nargs="+", default=[10, 100_000], metavar="N")
     parser.add_argument("--minutes", type=float, default=1.5, help="of event time; 1.5 if left out")
+    parser.add_argument("--rate", type=int, default=10, help="readings a second of each device; 10 if left out")
     options = parser.parse_args(arguments)
     out = Console()
-    table = Table(title="CPU of one core per event, and memory per device", title_justify="left")
-    table.add_column("workload")
+    title = f"CPU of one core per event, and memory per device; {options.rate} readings a second of each device"
+    table = Table(title=title, title_justify="left")
+    table.add_column("workload", no_wrap=True)
     for devices in options.devices:
-        table.add_column(f"ns, {devices:,} devices", justify="right")
+        table.add_column(f"ns, {devices:,} devices", justify="right", max_width=15)
         table.add_column("bytes", justify="right")
     results = []
     with out.status("measuring") as status:
@@ -161,13 +172,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             cells = []
             for devices in options.devices:
                 status.update(f"{name}, {devices:,} devices")
-                made = measure(spec, schema, devices, options.minutes)
+                made = measure(spec, schema, devices, options.minutes, options.rate)
                 results.append({"workload": name, "devices": devices, **made})
                 cells += [f"{made['ns_per_event']:.0f}", f"{made['bytes_per_device']:,.0f}"]
             table.add_row(name, *cells)
     out.print(table)
     if options.json:
-        machine = {"machine": platform.processor() or platform.machine(), "python": platform.python_version()}
+        machine = {"machine": processor(), "python": platform.python_version(), "rate": options.rate}
         options.json.write_text(json.dumps({**machine, "results": results}, indent=2) + "\n")
 
 

@@ -119,6 +119,8 @@ class Operator(BaseModel):
 
     primary: ClassVar[str | None] = None
     """The option that a bare value stands for: `tumbling: 1m` means `tumbling: {size: 1m}`."""
+    remembers: ClassVar[bool] = True
+    """Whether a snapshot of its state holds what it has learnt from rows, if there is anything in it."""
     whole: ClassVar[str | None] = None
     """The option that the entire mapping under the operator's key stands for, where the keys are the user's own."""
 

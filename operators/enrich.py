@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,8 @@ _MissingInput = Literal["null", "drop", "dead"] | None
 
 class Enrich(Operator):
     """Join columns from a table in a file by a key."""
+
+    remembers: ClassVar[bool] = False  # a snapshot says which file it was built with
 
     file: str = Field(
         description="The table: .csv, .json, .ndjson, .jsonl or .parquet; the path is relative to the pipeline's file."

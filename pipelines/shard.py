@@ -85,7 +85,7 @@ class Shard:
     Attributes:
         position: the offset of the next record to process.
         counts: what went through so far.
-        stateful: the steps that keep something between batches.
+        stateful: the steps that remember something of the rows that went through.
     """
 
     def __init__(self, pipeline: Pipeline, decoder: Decoder, watch: Sequence[str], position: int = 0) -> None:
@@ -124,7 +124,8 @@ class Shard:
                 inputs = Inputs(streams[sink.stream], self._devices, pipeline.name, sink.written)
                 made_by_window = inputs.schema.time is None or sink.stream in behind
                 self._steps.append((sink.written, sink.stream, made_by_window, sink.when.build(inputs)))
-        self.stateful = tuple(name for name, _, _, state in self._steps if state.snapshot())
+        remembering = {step.id for step in pipeline.steps if step.spec.remembers}
+        self.stateful = tuple(name for name, _, _, state in self._steps if name in remembering and state.snapshot())
 
     def process(self, records: Records) -> Product:
         """Take in records of this partition, in order of offset."""

@@ -173,24 +173,26 @@ class _Steps:
         operator = kinds()[kind]
         home = at if beside is None else at[:-1]
         data: dict[str, Any] = dict(beside or {})
+        given: Mapping[str, Any] = {}
         if operator.whole is not None:
-            data[operator.whole] = body
-            places[operator.whole] = at
+            given = {operator.whole: body}
         elif isinstance(body, dict):
-            for name, value in body.items():
-                if name in data:
-                    self._located.refuse(
-                        (*at, name), "each option once", f"`{name}`, which stands beside `{kind[-1]}` too"
-                    )
-                data[name] = value
-                places[name] = (*at, name)
+            given = body
         elif operator.primary is not None and body is not None:
-            data[operator.primary] = body
-            places[operator.primary] = at
+            given = {operator.primary: body}
         elif body is not None:
             expected = f"the options of `{kind[-1]}` as a mapping"
             self._located.refuse(at, expected, self._located.shown(at, body))
             return None
+
+        for name, value in given.items():
+            here = (*at, name) if isinstance(body, dict) and operator.whole is None else at
+            if name in data:
+                twice = f"`{name}`, which stands beside `{kind[-1]}` too"
+                fix = f"`{kind[-1]}: {body}` says the {name}: take `{name}` out" if here == at else None
+                self._located.refuse(here, "each option once", twice, fix)
+            data[name] = value
+            places[name] = here
 
         def place(inner: At) -> At:
             if not inner:

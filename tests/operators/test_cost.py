@@ -96,7 +96,7 @@ def test_a_batch_of_ten_thousand_rows_takes_no_more_calls_than_one_of_a_thousand
         runner.devices.slots(DEVICES)
         *_, few, many = [calls(partial(runner.state.on_batch, batch)) for batch in batches]
         # A table or a heap that has to grow takes a few calls more; a call an event would be 9,000.
-        assert max((many - few).values(), default=0) < 10, f"{options}: {many - few}"
+        assert max((many - few).values(), default=0) < 100, f"{options}: {many - few}"
         assert few
 
 

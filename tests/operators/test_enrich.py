@@ -23,6 +23,7 @@ from operators.devices import DeviceTable
 from operators.enrich import Enrich
 from pipelines import config
 from pipelines.located import ConfigError
+from pipelines.shard import Shard
 from tests.operators.rows import DEVICES, MINUTE, NINE, SCHEMA, Row, Runner, clocked, run, to_batch
 
 _FOLDER = TemporaryDirectory(prefix="telemill-enrich-")
@@ -433,6 +434,12 @@ def test_the_word_null_is_as_good_as_yamls_own(folder: Callable[[str], Path]) ->
         (step,) = config.read(folder(PIPELINE.replace("missing: null", text)), {}).steps
         assert isinstance(step.spec, Enrich)
         assert step.spec.missing == "null"
+
+
+def test_it_remembers_nothing_that_a_restart_would_lose(folder: Callable[[str], Path]) -> None:
+    pipeline = config.read(folder(PIPELINE), {})
+    decoder = pipeline.source.format.decoder(pipeline.source.reading)
+    assert Shard(pipeline, decoder, []).stateful == ()
 
 
 def test_every_device_of_the_tests_is_met() -> None:

@@ -130,6 +130,12 @@ MISTAKES = [
         Says("steps[2].window.tumbling.aggregate", "each option once", "beside `tumbling` too"),
     ),
     case(
+        "the size of a window twice",
+        "      tumbling: 1m\n",
+        "      tumbling: 1m #!\n      size: 2m\n",
+        Says("steps[2].window.tumbling", "each option once", "`size`, which stands beside", "take `size` out"),
+    ),
+    case(
         "a window size without a unit",
         "tumbling: 1m",
         "tumbling: 60 #!",
