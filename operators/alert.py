@@ -24,7 +24,6 @@ from operator import methodcaller
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
@@ -33,6 +32,7 @@ from operators.batch import MISSING_CODE, Batch, Column, Schema, Text, Type
 from operators.clock import FORGET, NEVER
 from operators.duration import Duration
 from operators.expression import Expression
+from operators.kernel import kernel
 
 STATES = ["raised", "cleared"]
 _ADDED = {
@@ -151,7 +151,7 @@ class _State:
             self._slots = np.concatenate([self._slots, fresh], axis=1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _follow(device, ts, watermark, offset, live, raises, clears, hold, slots, change, began):  # type: ignore[no-untyped-def]  # compiled
     """Write into `change` 1 where a row raises, 2 where it clears, -1 where it is older than its device's newest.
 
@@ -172,7 +172,7 @@ def _follow(device, ts, watermark, offset, live, raises, clears, hold, slots, ch
         if slots[0, slot] == 1:
             if clears[row]:
                 change[row] = 2
-                began[:, row] = slots[1:3, slot]
+                began[0, row], began[1, row] = slots[1, slot], slots[2, slot]
                 slots[0, slot] = 0
                 slots[1, slot] = NEVER
         elif not raises[row]:
@@ -183,5 +183,5 @@ def _follow(device, ts, watermark, offset, live, raises, clears, hold, slots, ch
                 slots[2, slot] = offset[row]
             if ts[row] - slots[1, slot] >= hold:
                 change[row] = 1
-                began[:, row] = slots[1:3, slot]
+                began[0, row], began[1, row] = slots[1, slot], slots[2, slot]
                 slots[0, slot] = 1

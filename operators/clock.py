@@ -18,11 +18,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from operators.base import Snapshot
 from operators.batch import Batch, Column, Type
+from operators.kernel import kernel
 
 NEVER = np.int64(-(2**62))
 """Before any time a record can carry."""
@@ -134,7 +134,7 @@ class Clock:
             self._devices = np.concatenate([self._devices, room], axis=1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _move_silent(row, times, now, devices, moved, n):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Move every silent device on behind `row`; returns how many `moved` holds then."""
     lateness, idle, furthest, grain = times[0], times[1], times[2], times[4]
@@ -161,7 +161,7 @@ def _move_silent(row, times, now, devices, moved, n):  # type: ignore[no-untyped
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _tick(device, ts, row, times, now, devices, watermark, moved, n):  # type: ignore[no-untyped-def]  # compiled
     """Take in rows from `row` on; stops before a row when `moved` may have too little room for it."""
     lateness, step = times[0], times[3]

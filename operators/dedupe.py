@@ -38,7 +38,6 @@ from itertools import repeat
 from typing import Annotated
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
@@ -46,6 +45,7 @@ from operators.base import Inputs, Operator, Outputs, Problem, Snapshot, SpecErr
 from operators.batch import Batch, Column, Schema, Text
 from operators.clock import FORGET
 from operators.duration import Duration
+from operators.kernel import kernel
 
 _KEY = np.array([0x0706050403020100, 0x0F0E0D0C0B0A0908], np.uint64)
 """The hash's key: the one of the vectors that its authors have published."""
@@ -180,7 +180,7 @@ def _hashed(data: NDArray[np.uint8], ends: NDArray[np.int64]) -> NDArray[np.uint
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _round(v0, v1, v2, v3):  # type: ignore[no-untyped-def]  # compiled: numba infers
     v0 += v1
     v1 = ((v1 << np.uint64(13)) | (v1 >> np.uint64(51))) ^ v0
@@ -195,7 +195,7 @@ def _round(v0, v1, v2, v3):  # type: ignore[no-untyped-def]  # compiled: numba i
     return v0, v1, v2, v3
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _siphash(data, ends, key, out):  # type: ignore[no-untyped-def]  # compiled
     """SipHash-2-4 with 128 bits of every stretch of `data`."""
     begin = 0
@@ -230,7 +230,7 @@ def _siphash(data, ends, key, out):  # type: ignore[no-untyped-def]  # compiled
         begin = end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find(first, second, owner, cell, width, table):  # type: ignore[no-untyped-def]  # compiled
     """Find the entry of a key in a cell of time, or the empty place where it would stand.
 
@@ -248,17 +248,17 @@ def _find(first, second, owner, cell, width, table):  # type: ignore[no-untyped-
     return at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put(keys, within, table):  # type: ignore[no-untyped-def]  # compiled
     """Enter keys that differ into a table with room for them."""
     width = within + 1
     for row in range(len(keys)):
         first, second, ts, owner = keys[row, 0], keys[row, 1], keys[row, 2], keys[row, 3]
         at = _find(first, second, owner, ts // width, width, table)
-        table[at] = keys[row]
+        table[at, 0], table[at, 1], table[at, 2], table[at, 3] = first, second, ts, owner
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _keep(table, slots, within, kept):  # type: ignore[no-untyped-def]  # compiled
     """Mark the entries that a row could still meet: those that its device's watermark hasn't passed."""
     for at in range(len(table)):
@@ -268,7 +268,7 @@ def _keep(table, slots, within, kept):  # type: ignore[no-untyped-def]  # compil
             kept[at] = slots[1, slot] == owner & 0xFFFFFFFF and slots[0, slot] <= table[at, 2] + within
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sift(  # type: ignore[no-untyped-def]  # compiled
     device, ts, watermark, live, forget, hashes, within, slots, table, duplicate
 ):

@@ -26,7 +26,6 @@ from itertools import count, islice
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -34,6 +33,7 @@ from operators.base import Inputs, Operator, Outputs, Problem, Snapshot, SpecErr
 from operators.batch import MISSING_CODE, Batch, Column, Schema, Text, Type, is_missing, missing
 from operators.clock import END, FORGET, NEVER
 from operators.duration import Duration
+from operators.kernel import kernel
 
 KEPT = 4
 """Values kept of a device and column, the newest first."""
@@ -113,7 +113,14 @@ class _State:
             self._known = np.concatenate([self._known, np.broadcast_to(self._fresh, (more, *self._fresh.shape))])
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def _renew(known, fresh):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    for column in range(known.shape[0]):
+        for at in range(known.shape[1]):
+            known[column, at] = fresh[column, at]
+
+
+@kernel
 def _fill(device, ts, watermark, live, gone, within, fresh, known, bits):  # type: ignore[no-untyped-def]  # compiled
     """Write into `bits` what is known where a value is gone; keep the values that aren't."""
     for row in range(len(ts)):
@@ -136,7 +143,7 @@ def _fill(device, ts, watermark, live, gone, within, fresh, known, bits):  # typ
                 held[at] = ts[row]
             held[KEPT + at] = bits[row, column]
         if watermark[row] >= FORGET:
-            known[device[row]] = fresh
+            _renew(known[device[row]], fresh)
 
 
 class Bits:

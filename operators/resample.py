@@ -33,7 +33,6 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-from numba import njit
 from pydantic import Field, model_validator
 
 from operators.base import Inputs, Operator, Outputs, Problem, Snapshot, SpecError, unfit
@@ -41,6 +40,7 @@ from operators.batch import MISSING_CODE, Batch, Schema, Type
 from operators.clock import END, FORGET, NEVER
 from operators.duration import UNITS, PositiveDuration, format_duration
 from operators.fill import Bits, refuse_unknown
+from operators.kernel import kernel
 from operators.time import Instant
 
 HOWS = ["last", "linear", "mean"]
@@ -188,8 +188,8 @@ class _State:
             self._arrays[name] = np.concatenate([array, room])
 
 
-@njit(cache=True, nogil=True)
-def _resample(  # type: ignore[no-untyped-def]  # compiled: numba infers
+@kernel
+def _resample(  # type: ignore[no-untyped-def]  # noqa: C901  # one walk over the rows
     device, ts, watermark, offset, live, some, bits, gone, grid, absent, new_slot, new_known, new_cell, slots, known,
     links, cells, free, rows, values, late, at,
 ):  # fmt: skip
@@ -221,22 +221,29 @@ def _resample(  # type: ignore[no-untyped-def]  # compiled: numba infers
             rows[at[1] - 1, 2] = horizon
         elif late[row] or horizon > slot[TOLD]:
             rows[at[1]] = (device[row], horizon, horizon, offset[row], 0)
-            values[at[1]] = absent
+            _copy(absent, values[at[1]])
             at[1] += 1
         slot[TOLD] = horizon
         if horizon == FORGET:
-            slot[:] = new_slot
-            held[:] = new_known
+            _copy(new_slot, slot)
+            for column in range(len(new_known)):
+                _copy(new_known[column], held[column])
         at[0], at[3] = row + 1, 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def _copy(source, target):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    for at in range(len(source)):  # `target[:] = source` would allocate, in case that they overlap
+        target[at] = source[at]
+
+
+@kernel
 def _ceil(time, grid):  # type: ignore[no-untyped-def]  # compiled
     """Give the first grid time that isn't before `time`."""
     return grid[1] - (grid[1] - time) // grid[2] * grid[2]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cell(time, grid, slot, links, free):  # type: ignore[no-untyped-def]  # compiled
     """Find the cell of a time, from the newest on, or put a free one where it belongs."""
     end = _ceil(time, grid)
@@ -260,7 +267,7 @@ def _cell(time, grid, slot, links, free):  # type: ignore[no-untyped-def]  # com
     return cell
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _take(row, slot, time, cell, how, bits, numbers, gone, known, links, cells, totals):  # type: ignore[no-untyped-def]  # compiled
     """Put the values of a row into its cell."""
     for column in range(gone.shape[1]):
@@ -285,8 +292,8 @@ def _take(row, slot, time, cell, how, bits, numbers, gone, known, links, cells, 
             cells[cell, column, LAST_AT], cells[cell, column, LATEST] = time, bits[row, column]
 
 
-@njit(cache=True, nogil=True)
-def _give(  # type: ignore[no-untyped-def]  # compiled
+@kernel
+def _give(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912  # one walk over the grid
     device, offset, slot, known, grid, absent, new_cell, links, cells, free, rows, values, at
 ):
     """Give the rows of a device that its watermark decides, as long as there is room, and move its cursor on."""
@@ -310,7 +317,8 @@ def _give(  # type: ignore[no-untyped-def]  # compiled
             slot[HEAD] = links[cell, NEXT]
             if slot[HEAD] != NONE:
                 links[slot[HEAD], PREVIOUS] = NONE
-            cells[cell] = new_cell
+            for column in range(len(new_cell)):
+                _copy(new_cell[column], cells[cell, column])
             links[cell, NEXT], free[0] = free[0], cell
         if found == UNDECIDED:
             break
@@ -324,7 +332,7 @@ def _give(  # type: ignore[no-untyped-def]  # compiled
     slot[CURSOR] = time
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mean(cell, cells, out):  # type: ignore[no-untyped-def]  # compiled
     """Write the means of a cell; returns whether there is any."""
     numbers, totals = out.view(np.float64), cells.view(np.float64)
@@ -340,7 +348,7 @@ def _mean(cell, cells, out):  # type: ignore[no-untyped-def]  # compiled
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pass(cell, how, known, links, cells):  # type: ignore[no-untyped-def]  # compiled
     """Keep the latest readings of a cell that the cursor has reached, and find the next cells that have any."""
     for column in range(len(known)):
@@ -355,7 +363,7 @@ def _pass(cell, how, known, links, cells):  # type: ignore[no-untyped-def]  # co
             known[column, AHEAD] = ahead
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _last(time, grid, absent, known, out):  # type: ignore[no-untyped-def]  # compiled
     """Write the latest values at a grid time; returns whether there is any at the next, and whether at this one."""
     further, found = False, 0
@@ -367,7 +375,7 @@ def _last(time, grid, absent, known, out):  # type: ignore[no-untyped-def]  # co
     return further, found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _line(time, frontier, gap, known, cells, out):  # type: ignore[no-untyped-def]  # compiled
     """Write the values on the lines at a grid time.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 
 from operators.aggregate.base import Aggregate, Arrays, Into, Of, Panes, Span, Times, Values
 from operators.batch import MISSING_BOOL, Column, Type
+from operators.kernel import kernel
 
 
 class Any(Aggregate):
@@ -32,7 +32,7 @@ class Any(Aggregate):
         return np.where(yes | no, yes.astype(np.int8), MISSING_BOOL)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _note(into, of, values, yes, no):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for op in range(len(into)):
         pane, what = into[op], of[op]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 
 from operators.aggregate.base import Arrays, Into, Of, OneValue, Panes, Span, Times, Values
 from operators.batch import MISSING_INT, Column, Type
+from operators.kernel import kernel
 
 
 class Argmax(OneValue):
@@ -30,7 +30,7 @@ class Argmax(OneValue):
         return np.where(arrays["seen"][pane], arrays["at"][pane], MISSING_INT)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _argmax(into, of, ts, values, seen, at, value):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for op in range(len(into)):
         pane, what = into[op], of[op]

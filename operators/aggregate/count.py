@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 
 from operators.aggregate.base import Aggregate, Arrays, Into, Of, Panes, Span, Times, Values
 from operators.batch import Column, Type
+from operators.kernel import kernel
 
 
 class Count(Aggregate):
@@ -32,7 +32,7 @@ class Count(Aggregate):
         return arrays["n"][pane]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count(into, of, n):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for at in range(len(into)):
         pane, what = into[at], of[at]

@@ -8,10 +8,10 @@ ints it is exact, and missing where it doesn't fit in 64 bits. Missing too where
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from operators.aggregate.base import Aggregate, Arrays, Into, Of, Panes, Span, Times, Values, empty_of
 from operators.batch import MISSING_INT, Column, Type
+from operators.kernel import kernel
 
 
 class Delta(Aggregate):
@@ -49,7 +49,7 @@ class Delta(Aggregate):
         return np.where(arrays["seen"][pane] & fits, change, MISSING_INT)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ends(into, of, ts, values, seen, first_at, first, last_at, last):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for op in range(len(into)):
         pane, what = into[op], of[op]

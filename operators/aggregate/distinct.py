@@ -21,11 +21,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from operators.aggregate.base import Aggregate, Arrays, Into, Of, Panes, Span, Times, Values
 from operators.batch import Column, Type
+from operators.kernel import kernel
 
 _FEW = 64
 """How many values a pane tells apart exactly."""
@@ -102,7 +102,7 @@ def _grow(arrays: Arrays, name: str) -> None:
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _mix(word):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Hash 64 bits to 64 bits, each to another: the output function of SplitMix64."""
     hash_ = np.uint64(word) + np.uint64(0x9E3779B97F4A7C15)
@@ -111,7 +111,7 @@ def _mix(word):  # type: ignore[no-untyped-def]  # compiled: numba infers
     return hash_ ^ (hash_ >> np.uint64(31))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _register(hash_, page, registers):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Let a register keep the rank of the lowest bit that is set behind those that say which register it is."""
     at = hash_ & np.uint64(_REGISTERS - 1)
@@ -123,7 +123,7 @@ def _register(hash_, page, registers):  # type: ignore[no-untyped-def]  # compil
         registers[page, at] = rank + 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _place(hash_, page, used, hashes):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Find the place of a hash in a page, or a free one for it; 64 where there is neither."""
     at = hash_ & np.uint64(_FEW - 1)
@@ -134,7 +134,7 @@ def _place(hash_, page, used, hashes):  # type: ignore[no-untyped-def]  # compil
     return at if tried < _FEW else np.uint64(_FEW)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _to_registers(pane, count, last, used, page, hashes, registers, free_hashes, free_registers):  # type: ignore[no-untyped-def]
     """Put the hashes that a pane has kept into registers, and give their page back."""
     new = free_registers[free_registers[0]]
@@ -153,7 +153,7 @@ def _to_registers(pane, count, last, used, page, hashes, registers, free_hashes,
     count[pane] = _FEW + 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _known(pane, hash_, count, last, used, page, hashes):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Whether a hash is among those that a pane has kept."""
     if count[pane] == 0 or count[pane] > _FEW:
@@ -166,7 +166,7 @@ def _known(pane, hash_, count, last, used, page, hashes):  # type: ignore[no-unt
     return at < np.uint64(_FEW) and used[pane] >> at & np.uint64(1) == 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _enter(pane, hash_, count, last, used, page, hashes, registers, free_hashes, free_registers):  # type: ignore[no-untyped-def]
     """Put a hash that isn't known into a pane."""
     if count[pane] == 0:
@@ -190,7 +190,13 @@ def _enter(pane, hash_, count, last, used, page, hashes, registers, free_hashes,
     _register(hash_, page[pane], registers)
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def _copy(source, target):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    for at in range(len(source)):
+        target[at] = source[at]
+
+
+@kernel
 def _merge(pane, other, count, last, used, page, hashes, registers, free_hashes, free_registers):  # type: ignore[no-untyped-def]
     """Put all that another pane holds into a pane."""
     if count[other] > _FEW:
@@ -208,21 +214,21 @@ def _merge(pane, other, count, last, used, page, hashes, registers, free_hashes,
     if count[pane] == 0 and count[other] > 0:
         page[pane] = free_hashes[free_hashes[0]]
         free_hashes[0] -= 1
-        hashes[page[pane]] = hashes[page[other]]
+        _copy(hashes[page[other]], hashes[page[pane]])
         count[pane], last[pane], used[pane] = count[other], last[other], used[other]
         return
     left = used[other]
-    at = np.uint64(0)
+    place = np.uint64(0)
     while left:
         if left & np.uint64(1):
-            hash_ = hashes[page[other], at]
+            hash_ = hashes[page[other], place]
             if not _known(pane, hash_, count, last, used, page, hashes):
                 _enter(pane, hash_, count, last, used, page, hashes, registers, free_hashes, free_registers)
         left >>= np.uint64(1)
-        at += np.uint64(1)
+        place += np.uint64(1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _update(  # type: ignore[no-untyped-def]  # compiled: numba infers
     done, into, of, words, count, last, used, page, hashes, registers, free_hashes, free_registers
 ):
@@ -244,7 +250,7 @@ def _update(  # type: ignore[no-untyped-def]  # compiled: numba infers
     return len(into)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _release(pane, count, page, free_hashes, free_registers):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for at in range(len(pane)):
         own = pane[at]
@@ -254,7 +260,7 @@ def _release(pane, count, page, free_hashes, free_registers):  # type: ignore[no
             free[free[0]] = page[own]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sigma(share):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Ertl's sum for the registers into which nothing has come."""
     if share == 1:
@@ -268,7 +274,7 @@ def _sigma(share):  # type: ignore[no-untyped-def]  # compiled: numba infers
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _tau(share):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Ertl's sum for the registers that are at their end; of the share of those that aren't."""
     if share <= 0 or share >= 1:
@@ -282,7 +288,7 @@ def _tau(share):  # type: ignore[no-untyped-def]  # compiled: numba infers
     return total / 3
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _estimate(pane, count, page, registers, ranks, out):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Estimate how many different hashes have come into each pane."""
     for row in range(len(pane)):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from numba import njit
-
 from operators.aggregate.base import Arrays, Into, Of, OneValue, Times, Values
+from operators.kernel import kernel
 
 
 class Last(OneValue):
@@ -19,7 +18,7 @@ class Last(OneValue):
         _last(into, of, ts, values, arrays["seen"], arrays["at"], arrays["value"])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _last(into, of, ts, values, seen, at, value):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for op in range(len(into)):
         pane, what = into[op], of[op]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from operators.aggregate.base import Arrays, Into, Of, OneValue, Times, Values
+from operators.kernel import kernel
 
 
 class Max(OneValue):
@@ -15,7 +14,7 @@ class Max(OneValue):
         _max(into, of, values, arrays["seen"], arrays["value"])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _max(into, of, values, seen, value):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for op in range(len(into)):
         pane, what = into[op], of[op]

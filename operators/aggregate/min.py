@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from operators.aggregate.base import Arrays, Into, Of, OneValue, Times, Values
+from operators.kernel import kernel
 
 
 class Min(OneValue):
@@ -15,7 +14,7 @@ class Min(OneValue):
         _min(into, of, values, arrays["seen"], arrays["value"])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _min(into, of, values, seen, value):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for op in range(len(into)):
         pane, what = into[op], of[op]

@@ -29,11 +29,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from operators.aggregate.base import Aggregate, Arrays, Into, Of, Panes, Span, Times, Values
 from operators.batch import Type
+from operators.kernel import kernel
 
 LATE = 16
 """How many readings are kept apart: a power of two."""
@@ -96,7 +96,7 @@ def unscaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return values / _SCALE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _plus(total, lost, value):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Add to a sum; what the addition loses is kept apart."""
     # Without asking which of the two is the smaller: the branch would be mispredicted every other time.
@@ -105,14 +105,14 @@ def _plus(total, lost, value):  # type: ignore[no-untyped-def]  # compiled: numb
     return after, lost + ((total - (after - added)) + (value - added))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _held(value, us):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Give value x time; an infinite value that holds for no time is nothing."""
     area = float(value) * _SCALE * float(us)
     return area if us != 0 else 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _increase(value, before):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Give by how much a counter has increased; where it has decreased it began again at zero."""
     old = before if value >= before else 0
@@ -122,7 +122,7 @@ def _increase(value, before):  # type: ignore[no-untyped-def]  # compiled: numba
     return rise if value != old else 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _settle(pane, time, value, ring, sums, times, values):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Put a reading behind what is settled."""
     if ring[pane, _SETTLED]:
@@ -136,7 +136,7 @@ def _settle(pane, time, value, ring, sums, times, values):  # type: ignore[no-un
     times[pane, _LAST], values[pane, _LAST] = time, value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _append(pane, source, ring, sums, times, values, late_times, late_values):  # type: ignore[no-untyped-def]  # compiled
     """Put what is settled in a pane behind what is settled in another, and that behind what it keeps apart."""
     first, last = times[source, _FIRST], times[source, _LAST]
@@ -158,7 +158,7 @@ def _append(pane, source, ring, sums, times, values, late_times, late_values):  
         sums[pane, total], sums[pane, lost] = _plus(sums[pane, total], before, sums[source, total])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _take(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912  # compiled, and a call a reading would double its cost
     into, of, ts, numbers, ring, sums, times, values, late_times, late_values
 ):
@@ -214,7 +214,7 @@ def _take(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912  # compiled, a
             ring[pane, _HELD] = held + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find(panes, start, end, before, out, ring, sums, times, values, late_times, late_values):  # type: ignore[no-untyped-def]  # compiled
     for n in range(len(panes)):
         pane, back = panes[n], before[n]

@@ -27,11 +27,11 @@ import re
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from operators.aggregate.base import Aggregate, Arrays, Into, Of, Panes, Span, Times, Values
 from operators.batch import Column, Type
+from operators.kernel import kernel
 
 _BITS = 6
 _PAGE = 1 << _BITS
@@ -57,7 +57,7 @@ class Percentile(Aggregate):
         if number is None or not 0 <= number <= 100:
             message = "a percentage from 0 to 100"
             raise ValueError(message)
-        self._share = number / 100
+        self._number = number
         self.fields: dict[str, tuple[Any, Any]] = {
             "n": (np.int64, 0),
             "low": (np.float64, np.inf),
@@ -99,7 +99,7 @@ class Percentile(Aggregate):
         """Give the percentiles."""
         out = np.empty(len(pane))
         _percentile(
-            pane, self._share, arrays["n"], arrays["low"], arrays["high"], arrays["first"], arrays["numbers"],
+            pane, self._number, arrays["n"], arrays["low"], arrays["high"], arrays["first"], arrays["numbers"],
             arrays["links"], _MIDDLES, np.empty(_PAGE), out,
         )  # fmt: skip
         return out
@@ -139,7 +139,7 @@ def _middles() -> NDArray[np.float64]:
 _MIDDLES = _middles()
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _bin(bits):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Give the bin of a float's bits: 0 for 0.0, the negative ones below it."""
     magnitude = bits & 0x7FFFFFFFFFFFFFFF
@@ -156,14 +156,14 @@ def _bin(bits):  # type: ignore[no-untyped-def]  # compiled: numba infers
     return number if bits >= 0 else -number
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _place(key):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Say where a page is among the near ones: eight in a row don't meet, nor do four of each sign of equal size."""
     sign = key >> 63
     return (key ^ sign) + (sign & _NEAR // 2) & _NEAR - 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _middle(number, middles):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Give the value that stands for a bin."""
     if number == 0:
@@ -173,7 +173,7 @@ def _middle(number, middles):  # type: ignore[no-untyped-def]  # compiled: numba
     return value if number > 0 else -value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _insert(pane, before, key, first, numbers, links, free):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Put a page without values behind a page of a pane, or in front of all (-1)."""
     new = free[0]
@@ -188,7 +188,7 @@ def _insert(pane, before, key, first, numbers, links, free):  # type: ignore[no-
     return new
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find(pane, key, first, near, keys, numbers, links, free):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Find the page of a key, or put one in; the next time it is near."""
     before, page = -1, first[pane]
@@ -201,7 +201,7 @@ def _find(pane, key, first, near, keys, numbers, links, free):  # type: ignore[n
     return page
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_values(pane, few, page, low, high, first, near, keys, numbers, links, free):  # type: ignore[no-untyped-def]
     """Count the values that stand in a page in the bins of a pane."""
     words = numbers.view(np.int64)
@@ -216,7 +216,7 @@ def _count_values(pane, few, page, low, high, first, near, keys, numbers, links,
         numbers[found, number & _PAGE - 1] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _to_bins(pane, few, low, high, first, near, keys, numbers, links, free):  # type: ignore[no-untyped-def]  # compiled
     """Count the values that a pane has kept as they are, and give their page back."""
     page = first[pane]
@@ -225,7 +225,7 @@ def _to_bins(pane, few, low, high, first, near, keys, numbers, links, free):  # 
     _give_back(page, links, free)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _give_back(page, links, free):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Put a page and those that hang on it in front of the free ones."""
     while page >= 0:
@@ -235,7 +235,7 @@ def _give_back(page, links, free):  # type: ignore[no-untyped-def]  # compiled: 
         page = behind
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _merge(pane, other, n, low, high, first, near, keys, numbers, links, free):  # type: ignore[no-untyped-def]  # compiled
     """Put all that another pane holds into a pane."""
     mine, each = first[pane], first[other]
@@ -266,7 +266,7 @@ def _merge(pane, other, n, low, high, first, near, keys, numbers, links, free): 
     n[pane] += n[other]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _update(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912  # compiled, and a call a row would cost too much
     done, into, of, values, bits, ahead, n, low, high, first, near, keys, numbers, links, free
 ):
@@ -322,13 +322,13 @@ def _update(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912  # compiled,
     return len(into)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _release(pane, first, links, free):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for at in range(len(pane)):
         _give_back(first[pane[at]], links, free)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _between(lower, upper, part):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Interpolate, without a difference, for that of two large numbers may be too large."""
     if part == 0 or lower == upper:
@@ -338,7 +338,7 @@ def _between(lower, upper, part):  # type: ignore[no-untyped-def]  # compiled: n
     return min(max((1 - part) * lower + part * upper, lower), upper)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _at_rank(rank, page, numbers, links, middles):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Give the value that stands for the bin of a rank."""
     seen = 0.0
@@ -351,21 +351,25 @@ def _at_rank(rank, page, numbers, links, middles):  # type: ignore[no-untyped-de
     return np.nan
 
 
-@njit(cache=True, nogil=True)
-def _percentile(pane, share, n, low, high, first, numbers, links, middles, few, out):  # type: ignore[no-untyped-def]
-    """Find the values at the two ranks around the share of each pane."""
+@kernel
+def _percentile(pane, number, n, low, high, first, numbers, links, middles, few, out):  # type: ignore[no-untyped-def]
+    """Find the values at the two ranks around the percentage of each pane."""
     for row in range(len(pane)):
         own = pane[row]
         if own < 0 or n[own] == 0:
             out[row] = np.nan
             continue
         last = n[own] - 1
-        rank = share * last
-        below = min(int(rank), last)
+        hundredths = number * last  # of a rank; a rank that is a whole number comes out as one
+        below = min(int(hundredths / 100), last)
         above = min(below + 1, last)
         if last < _PAGE:
-            few[: last + 1] = numbers[first[own], : last + 1]
-            few[: last + 1].sort()
+            for at in range(last + 1):
+                value, place = numbers[first[own], at], at
+                while place > 0 and few[place - 1] > value:
+                    few[place] = few[place - 1]
+                    place -= 1
+                few[place] = value
             lower, upper = few[below], few[above]
         else:
             least, most = low[own], high[own]
@@ -376,4 +380,4 @@ def _percentile(pane, share, n, low, high, first, numbers, links, middles, few, 
                 lower = most
             if above < last:
                 upper = min(max(_at_rank(above, first[own], numbers, links, middles), least), most)
-        out[row] = _between(lower, upper, rank - below)
+        out[row] = _between(lower, upper, (hundredths - 100 * below) / 100)

@@ -7,10 +7,10 @@ infinite in the same way. Of no values it is missing.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from operators.aggregate.base import Aggregate, Arrays, Into, Of, Panes, Span, Times, Values, empty_of
 from operators.batch import MISSING_INT, Column, Type
+from operators.kernel import kernel
 
 
 class Range(Aggregate):
@@ -37,7 +37,7 @@ class Range(Aggregate):
         return np.where(arrays["seen"][pane] & (apart >= 0), apart, MISSING_INT)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _range(into, of, values, seen, low, high):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for op in range(len(into)):
         pane, what = into[op], of[op]

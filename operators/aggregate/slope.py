@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from operators.aggregate.base import Aggregate, Arrays, Into, Of, Panes, Span, Times, Values
 from operators.batch import Column, Type
 from operators.duration import UNITS
+from operators.kernel import kernel
 
 _SCALE = 2.0**-100
 """Values are kept in units of 2**100, so that no product with a time overflows before the slope does."""
@@ -57,7 +57,7 @@ class Slope(Aggregate):
             return np.where(some, slope / _SCALE, np.nan)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _difference(value, origin):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Give a difference in units of 2**100; one of ints is exact where both have the same sign."""
     if (value < 0) == (origin < 0):
@@ -65,7 +65,7 @@ def _difference(value, origin):  # type: ignore[no-untyped-def]  # compiled: num
     return float(value) * _SCALE - float(origin) * _SCALE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fit(into, of, ts, values, n, begin, origin, time, mean, squares, products):  # type: ignore[no-untyped-def]  # compiled
     for op in range(len(into)):
         pane, what = into[op], of[op]

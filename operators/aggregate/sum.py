@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from operators.aggregate.base import Aggregate, Arrays, Into, Of, Panes, Span, Times, Values
 from operators.batch import MISSING_INT, Column, Type
+from operators.kernel import kernel
 
 
 class Sum(Aggregate):
@@ -53,7 +53,7 @@ def total_of(arrays: Arrays, pane: Panes) -> NDArray[np.float64]:
     return np.asarray(total + np.where(np.isfinite(total), arrays["lost"][pane], 0.0))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_float(into, of, values, n, total, lost):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for at in range(len(into)):
         pane, what = into[at], of[at]
@@ -76,7 +76,7 @@ def _add_float(into, of, values, n, total, lost):  # type: ignore[no-untyped-def
         total[pane] = after
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_int(into, of, values, n, high, low):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for at in range(len(into)):
         pane, what = into[at], of[at]

@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from operators.aggregate.base import Aggregate, Arrays, Into, Of, Panes, Span, Times, Values
 from operators.batch import Column, Type
+from operators.kernel import kernel
 
 SCALE = 2.0**-40
 """Differences are kept in units of 2**40, so that no sum of squares overflows before the variance does."""
@@ -54,7 +54,7 @@ def scaled_variance(arrays: Arrays, pane: Panes) -> NDArray[np.float64]:
     return np.where(n > 1, arrays["squares"][pane] / np.maximum(n - 1, 1), np.nan)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _difference(value, origin):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Give a difference in units of 2**40; one of ints is exact where both have the same sign."""
     if (value < 0) == (origin < 0):
@@ -62,7 +62,7 @@ def _difference(value, origin):  # type: ignore[no-untyped-def]  # compiled: num
     return float(value) * SCALE - float(origin) * SCALE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _spread(into, of, values, n, origin, mean, squares):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for op in range(len(into)):
         pane, what = into[op], of[op]

@@ -28,13 +28,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from pydantic import Field
 
 from operators.base import Inputs, Outputs, Snapshot
 from operators.batch import Batch
 from operators.clock import FORGET
 from operators.detect.base import HIGH, LOW, NO_SIDE, Detector, numbers
+from operators.kernel import kernel
 
 BINS = 96
 PER_OCTAVE = 4
@@ -95,7 +95,7 @@ class _State:
             self._record = np.concatenate([self._record, np.zeros((more, BINS), np.float32)])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _surprise(record, weight, position):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Give -log10 of the share of the record that lies at `position` (in bins) or beyond."""
     bin_ = min(max(int(position), 0), BINS - 1)
@@ -124,7 +124,13 @@ def _surprise(record, weight, position):  # type: ignore[no-untyped-def]  # comp
     return max(counted, -math.log10(near_tail / weight) + slope * max(position - near - 0.5, 0.0))
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def _fade(record, share):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    for at in range(len(record)):
+        record[at] *= share
+
+
+@kernel
 def _score(device, watermark, values, rates, levels, record, score, expected, side):  # type: ignore[no-untyped-def]  # compiled
     """Score every row against its device's record, then put it on the record."""
     fast_rate, slow_rate, keep, warmup = rates
@@ -157,7 +163,7 @@ def _score(device, watermark, values, rates, levels, record, score, expected, si
         record[slot, min(int(position), BINS - 1)] += 1
         weight += 1
         if n % 64 == 0:
-            record[slot] *= keep**64
+            _fade(record[slot], keep**64)
             weight *= keep**64
         # An anomaly must not make the deviation so large that the next one hides behind it.
         off = abs(value - slow)

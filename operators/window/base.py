@@ -28,6 +28,8 @@ BOUNDS = {"window_start": Type.TIME, "window_end": Type.TIME}
 PER_GIVEN = 9
 """Numbers in a plan for each row that is given: the pane (-1: a punctuation), the row that caused it, the window's start
 and end, event time, watermark, the pane before, whether it is final, and until when the result reaches; us."""
+OWN_TIME = ".ts"
+"""The column of the rows' own times, for windows that sum them up too; no user's name begins so."""
 _ROOMY = 64
 """Operations a row up to which a plan grows where it was full, so that the next batch needs it once."""
 PANE, ROW, START, STOP, TS, WATERMARK, BEFORE, FINAL, UNTIL = range(PER_GIVEN)

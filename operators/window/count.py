@@ -23,7 +23,6 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field, StrictInt
 
@@ -34,11 +33,12 @@ from operators.aggregate.min import Min
 from operators.base import Inputs, Outputs, Snapshot
 from operators.batch import Batch, Schema, Type
 from operators.clock import END, FORGET, NEVER
-from operators.window.base import BEFORE, PANE, ROW, START, STOP, TS, UNTIL, WATERMARK, Plan, Window
+from operators.kernel import kernel
+from operators.window.base import BEFORE, OWN_TIME, PANE, ROW, START, STOP, TS, UNTIL, WATERMARK, Plan, Window
 from operators.window.slices import Slices
 
-_TIME, _EARLIEST, _LATEST = ".ts", ".min", ".max"
-"""The column of the rows' own times, and the aggregates of it that every window keeps; no user's name begins so."""
+_EARLIEST, _LATEST = ".min", ".max"
+"""The aggregates of the rows' own times that every window keeps; no user's name begins so."""
 
 
 class Count(Window):
@@ -73,7 +73,11 @@ class _State(Slices):
         """Of the batch at hand: the rows that gave windows."""
 
     def calls(self, spec: Window, schema: Schema) -> dict[str, Call]:
-        return {**spec.calls(schema), _EARLIEST: Call(Min(Type.TIME), _TIME), _LATEST: Call(Max(Type.TIME), _TIME)}
+        return {
+            **spec.calls(schema),
+            _EARLIEST: Call(Min(Type.TIME), OWN_TIME),
+            _LATEST: Call(Max(Type.TIME), OWN_TIME),
+        }
 
     def on_batch(self, batch: Batch) -> Outputs:
         devices = int(batch.device.max(initial=0)) + 1
@@ -83,7 +87,7 @@ class _State(Slices):
             self._counted = np.concatenate([self._counted, more], axis=1)
         self._rows = np.empty((3, 0), np.int64)
         self._given = []
-        return super().on_batch(batch.adding({_TIME: batch.ts}))
+        return super().on_batch(batch.adding({OWN_TIME: batch.ts}))
 
     def plan(self, batch: Batch, plan: Plan) -> None:
         if self._rows.shape[1] < len(batch):
@@ -117,7 +121,7 @@ class _State(Slices):
         return {**super().snapshot(), "counted": self._counted.copy()}
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _number(device, watermark, live, counted, rows):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Number the rows of each device; where it ends or is forgotten, its watermark is the end of all numbers."""
     for row in range(len(device)):

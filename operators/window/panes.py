@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from operators.aggregate.base import Aggregate, Into, Of, Span
@@ -21,6 +20,7 @@ from operators.base import Snapshot
 from operators.batch import Batch, Column, Text, is_missing
 from operators.dedupe import _words
 from operators.devices import DeviceTable
+from operators.kernel import kernel
 
 SLOT = 12
 """Numbers that a window keeps of each device. What each is, the window says."""
@@ -195,7 +195,7 @@ def _whole_words(dtype: np.dtype[Any]) -> np.dtype[Any]:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill(pool, empty, panes):  # type: ignore[no-untyped-def]  # compiled: numba infers
     for at in range(len(panes)):
         for word in range(len(empty)):

@@ -26,7 +26,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -34,6 +33,7 @@ from operators.base import Inputs, Snapshot
 from operators.batch import Batch
 from operators.clock import END, FORGET, NEVER
 from operators.duration import LONGEST, PositiveDuration
+from operators.kernel import kernel
 from operators.window.base import EarlyWindow, Plan, WindowState
 from operators.window.panes import SLOT
 
@@ -86,7 +86,7 @@ class _State(WindowState):
         )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _plan(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915  # compiled, and a call a row would cost too much
     device, ts, watermark, live, options, slots, panes, free, at, counts, into, of, given, late, released
 ):
@@ -149,7 +149,7 @@ def _plan(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915  # co
     at[0], counts[_OPS] = row, ops
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _shorten(slot, gap, early, panes):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Say for which rows the newest session is all that there is to do."""
     newest, oldest = slot[_NEWEST], slot[_OLDEST]
@@ -162,7 +162,7 @@ def _shorten(slot, gap, early, panes):  # type: ignore[no-untyped-def]  # compil
         slot[_DUE] = min(panes[oldest, _LAST] + gap, (slot[_REACHED] + 1) * gap - 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _take(row, time, pane, neighbour, slot, panes, free, counts, into, of, released):  # type: ignore[no-untyped-def]
     """Put a row into a session (-1: a new one), which then takes its neighbour in."""
     if pane < 0:
@@ -184,7 +184,7 @@ def _take(row, time, pane, neighbour, slot, panes, free, counts, into, of, relea
         counts[_RELEASED] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find(time, slot, gap, longest, panes):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Find the session that a time joins, and the next newer one if the two become one; -1 for none."""
     pane = slot[_NEWEST]
@@ -210,7 +210,7 @@ def _find(time, slot, gap, longest, panes):  # type: ignore[no-untyped-def]  # c
     return -1, -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _insert(pane, time, slot, panes):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Put a new session onto the device's list."""
     newer, older = -1, slot[_NEWEST]
@@ -229,7 +229,7 @@ def _insert(pane, time, slot, panes):  # type: ignore[no-untyped-def]  # compile
     slot[_OPEN] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _unlink(pane, slot, panes):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Take a session off the device's list."""
     older, newer = panes[pane, _OLDER], panes[pane, _NEWER]
@@ -244,7 +244,7 @@ def _unlink(pane, slot, panes):  # type: ignore[no-untyped-def]  # compiled: num
     slot[_OPEN] -= 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _give(row, pane, gap, panes, counts, given):  # type: ignore[no-untyped-def]  # compiled: numba infers
     start, last = panes[pane, _START], panes[pane, _LAST]
     n = counts[_GIVEN]
@@ -254,7 +254,7 @@ def _give(row, pane, gap, panes, counts, given):  # type: ignore[no-untyped-def]
     counts[_GIVEN] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _give_early(row, mark, slot, gap, panes, free, counts, into, of, given, released):  # type: ignore[no-untyped-def]
     """Give copies of the open sessions that have changed and that the row doesn't close."""
     pane = slot[_OLDEST]

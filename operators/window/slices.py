@@ -17,12 +17,12 @@ slice is turned and the oldest is to go, all that are included are turned around
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from operators.base import Inputs, Snapshot
 from operators.batch import Batch
 from operators.clock import END, FORGET, NEVER
+from operators.kernel import kernel
 from operators.window.base import Plan, Window, WindowState
 
 # What is kept of a device. What every row needs comes first, in one cache line: from when on and until when a row goes into
@@ -93,7 +93,7 @@ class Slices(WindowState):
         )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _plan(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915  # compiled, and a call a row would cost too much
     device, ts, watermark, live, grid, marks, slots, panes, free, at, counts, into, of, given, late, released
 ):
@@ -186,7 +186,7 @@ def _plan(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915  # co
     at[0], at[1], counts[_OPS] = row, done, ops
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _slice(time, grid, marks):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Find the slice in which a time falls, and the end of the last window that holds it. Between windows it is empty."""
     origin, size, slide, cut = grid[0], grid[1], grid[2], grid[3]
@@ -205,14 +205,14 @@ def _slice(time, grid, marks):  # type: ignore[no-untyped-def]  # compiled: numb
     return start, start + cut, start + size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _first_end(begin, grid):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Find the end of the first window that holds the slice which begins there."""
     origin, size, slide = grid[0], grid[1], grid[2]
     return origin + ((begin - origin - size) // slide + 1) * slide + size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _room(slot, alone, counts, into, given, released):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Whether the plan has room for a row of the device, or for a window of it (`alone`: of one slice) that closes."""
     need = 8 if alone else 2 * slot[_OPEN] + 8
@@ -224,13 +224,13 @@ def _room(slot, alone, counts, into, given, released):  # type: ignore[no-untype
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _do(pane, what, counts, into, of):  # type: ignore[no-untyped-def]  # compiled: numba infers
     into[counts[_OPS]], of[counts[_OPS]] = pane, what
     counts[_OPS] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _take(row, begin, until, looks_back, slot, panes, free, counts, into, of):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912  # one place for a row
     """Put a row into its slice, which is looked for from the newest on, and into all that holds the slice's rows too."""
     newer, pane = -1, slot[_NEWEST]
@@ -279,7 +279,7 @@ def _take(row, begin, until, looks_back, slot, panes, free, counts, into, of):  
     _do(slot[_BACK], row, counts, into, of)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _shorten(slot, early, alone, panes):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Say for which rows the newest slice is all that there is to do."""
     pane = slot[_NEWEST]
@@ -291,7 +291,7 @@ def _shorten(slot, early, alone, panes):  # type: ignore[no-untyped-def]  # comp
             slot[_TO] = min(slot[_TO], (slot[_STRETCH] + 1) * early)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _include(slot, end, panes, free, counts, into, of):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Put the slices before the end of a window that weren't in one yet into the back."""
     pane = panes[slot[_INCLUDED], _NEWER] if slot[_INCLUDED] >= 0 else slot[_OLDEST]
@@ -304,7 +304,7 @@ def _include(slot, end, panes, free, counts, into, of):  # type: ignore[no-untyp
         pane = panes[pane, _NEWER]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _whole(pane, until, slot, panes, free, counts, into, of):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Put slices together in a pane of their own: from one on and before another (-1: all behind it)."""
     counts[_FREE] -= 1
@@ -323,7 +323,7 @@ def _whole(pane, until, slot, panes, free, counts, into, of):  # type: ignore[no
     return whole
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _drop(slot, looks_back, panes, free, counts, into, of, released):  # type: ignore[no-untyped-def]  # noqa: C901  # a queue's pop is one thing
     """Take the oldest slice off the device's list, and turn those that are included around where none is."""
     if slot[_TURNED] < 0 and slot[_INCLUDED] >= 0:
@@ -364,7 +364,7 @@ def _drop(slot, looks_back, panes, free, counts, into, of, released):  # type: i
         counts[_RELEASED] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _forget(slot, grid, counts, released):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Make a slot whose windows are all closed as if it had never been used."""
     for kept in (_BEFORE, _BACK):
@@ -376,7 +376,7 @@ def _forget(slot, grid, counts, released):  # type: ignore[no-untyped-def]  # co
     slot[_BEFORE], slot[_BACK] = -1, -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _give(row, pane, start, end, before, counts, given):  # type: ignore[no-untyped-def]  # compiled: numba infers
     n = counts[_GIVEN]
     given[0, n], given[1, n], given[2, n], given[3, n], given[4, n] = pane, row, start, end, end - 1
@@ -384,7 +384,7 @@ def _give(row, pane, start, end, before, counts, given):  # type: ignore[no-unty
     counts[_GIVEN] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _step_early(row, time, mark, slot, grid, panes, free, at, counts, into, of, given, released):  # type: ignore[no-untyped-def]
     """Before a row that is the first in its stretch of `early`, give the windows that are open and have changed.
 
@@ -398,7 +398,7 @@ def _step_early(row, time, mark, slot, grid, panes, free, at, counts, into, of, 
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _give_early(row, mark, stretch, slot, grid, panes, free, at, counts, into, of, given, released):  # type: ignore[no-untyped-def]
     """Give the windows that are open, have changed, and that the row doesn't close."""
     origin, size, slide, early, looks_back = grid[0], grid[1], grid[2], grid[4], grid[5]

@@ -26,20 +26,23 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field, StrictInt, model_validator
 from typing_extensions import Self
 
 from operators.aggregate.base import Span
 from operators.aggregate.call import Call, parse_calls
+from operators.aggregate.max import Max
 from operators.base import Inputs, Outputs, Snapshot, unfit
 from operators.batch import Batch, Column, Schema, Type, missing
 from operators.clock import FORGET, NEVER
 from operators.duration import UNITS, PositiveDuration
-from operators.window.base import BEFORE, PANE, ROW, START, UNTIL, Plan, Window, WindowState
+from operators.kernel import kernel
+from operators.window.base import BEFORE, OWN_TIME, PANE, ROW, START, UNTIL, Plan, Window, WindowState
 from operators.window.panes import SLOT
 
+_LATEST = ".max"
+"""The aggregate of the rows' own times; no user's name begins so."""
 # What is kept of a device: its newest and oldest row, the newest `ts`, how many rows there are, the newest row whose pane
 # holds all up to it, and the pane of all rows behind that.
 _NEWEST, _OLDEST, _SEEN, _COUNT, _TURNED, _BACK = range(6)
@@ -80,10 +83,16 @@ class Trailing(Window):
 
 class _State(WindowState):
     def __init__(self, spec: Trailing, inputs: Inputs, resume: Snapshot | None) -> None:
+        back = any(call.aggregate.looks_back for call in spec.calls(inputs.schema).values())
+        self._latest = spec.rows is not None and back
+        """Whether the latest time of a window's rows is kept: with `rows` it isn't always that of their device."""
         super().__init__(spec, inputs, resume)
         self._options = np.array([spec.duration or 0, spec.rows or 0])
         self._results = {name: call.aggregate.result for name, call in spec.calls(inputs.schema).items()}
         self._columns: dict[str, Column] = {}
+
+    def calls(self, spec: Window, schema: Schema) -> dict[str, Call]:
+        return {**spec.calls(schema), **({_LATEST: Call(Max(Type.TIME), OWN_TIME)} if self._latest else {})}
 
     def empty_slot(self) -> NDArray[np.int64]:
         return np.array([-1, -1, NEVER, 0, -1, -1, *[0] * (SLOT - 6)])
@@ -97,10 +106,12 @@ class _State(WindowState):
 
     def on_batch(self, batch: Batch) -> Outputs:
         self._columns = {name: missing(type_, len(batch)) for name, type_ in self._results.items()}
-        return super().on_batch(batch)
+        return super().on_batch(batch.adding({OWN_TIME: batch.ts}) if self._latest else batch)
 
     def rows(self, batch: Batch, given: NDArray[np.int64]) -> Batch:
         span = Span(given[START], given[UNTIL], given[BEFORE])
+        if self._latest:
+            span = Span(given[START], np.asarray(self.panes.result(_LATEST, given[PANE], span)), given[BEFORE])
         for name, column in self._columns.items():
             np.asarray(column)[given[ROW]] = self.panes.result(name, given[PANE], span)
         return batch.take(np.empty(0, np.intp))
@@ -109,14 +120,15 @@ class _State(WindowState):
         """Give the rows with their statistics."""
         live = batch.live.copy()
         live[late[0]] = False
-        main = replace(batch, live=live, columns={**batch.columns, **self._columns})
+        own = {name: column for name, column in batch.columns.items() if name != OWN_TIME}
+        main = replace(batch, live=live, columns={**own, **self._columns})
         if not self._options[0]:
             return Outputs(main)
         missed = batch.take(late[0])
         return Outputs(main, {"late": missed.adding({"late_by": (late[2] - missed.ts) / UNITS["s"]})})
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _plan(  # type: ignore[no-untyped-def]  # compiled: numba infers
     device, ts, watermark, live, options, slots, panes, free, at, counts, into, of, given, late, released
 ):
@@ -166,13 +178,13 @@ def _plan(  # type: ignore[no-untyped-def]  # compiled: numba infers
     at[0] = row
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _do(pane, what, counts, into, of):  # type: ignore[no-untyped-def]  # compiled: numba infers
     into[counts[_OPS]], of[counts[_OPS]] = pane, what
     counts[_OPS] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _drop_oldest(slot, panes, counts, into, of, released):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Take the oldest row out. Where no pane holds more than its own row, turn the queue around first.
 
@@ -201,7 +213,7 @@ def _drop_oldest(slot, panes, counts, into, of, released):  # type: ignore[no-un
     counts[_RELEASED] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _take(row, time, by_time, slot, panes, free, counts, into, of):  # type: ignore[no-untyped-def]  # compiled
     """Put a row into the queue: as its newest, or by its time where it comes out of order."""
     counts[_FREE] -= 1
@@ -234,7 +246,7 @@ def _take(row, time, by_time, slot, panes, free, counts, into, of):  # type: ign
     _do(slot[_BACK], row, counts, into, of)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _give(row, newest, slot, panes, free, counts, into, of, given, released):  # type: ignore[no-untyped-def]  # compiled
     """Put the two halves of the queue together for a row."""
     counts[_FREE] -= 1

@@ -1,4 +1,4 @@
-"""What the tests of the aggregates share that go from reading to reading: their oracle, and windows to try them in."""
+"""What the tests of the aggregates share that go from reading to reading: their oracle, and windows to try any in."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from itertools import pairwise
 from typing import Any
 
 from operators.batch import Schema, Type
+from operators.window.count import Count
 from operators.window.hopping import Hopping
 from operators.window.tumbling import Tumbling
 from tests.operators.aggregate.window import Bounds
-from tests.operators.rows import SECOND, Near, clocked, run
+from tests.operators.rows import HOUR, SECOND, Near, clocked, run
 
 Pair = tuple[int, Any]
 
@@ -103,3 +104,12 @@ def by_window(
     made = run(spec, rows, schema)
     assert not [row for row in made.rows["late"] if row.live], "a reading is late: give the clock some lateness"
     return {row["window_start"] / SECOND: row["result"] for row in made.main}
+
+
+def by_rows(
+    call: str, readings: Sequence[tuple[float, Any]], size: int, slide: int, type_: Type = Type.FLOAT
+) -> list[Any]:
+    """Give the results of windows of `size` rows of `x`, one every `slide` rows; readings are (second, value) as they arrive."""
+    rows = clocked([(b"a", round(at * SECOND), {"x": value}) for at, value in readings], HOUR)
+    spec = Count.model_validate({"size": size, "slide": slide, "aggregate": {"result": call}})
+    return [row["result"] for row in run(spec, rows, Schema({"x": type_}, ("device",), "ts")).main]

@@ -9,7 +9,7 @@ import pytest
 
 from operators.batch import Type
 from tests.operators.aggregate import test_first, test_last
-from tests.operators.aggregate.ordered import by_window
+from tests.operators.aggregate.ordered import by_rows, by_window
 from tests.operators.aggregate.window import aggregated
 
 INF = float("inf")
@@ -67,3 +67,9 @@ def test_infinite_values_make_it_infinite_or_missing() -> None:
 def test_windows_that_are_put_together_have_the_change_over_all() -> None:
     made = by_window("delta(x)", [(1, 5.0), (6, 2.0), (11, 9.0)], slide="5s")
     assert made == {-5: 0.0, 0: -3.0, 5: 7.0, 10: 0.0}
+
+
+def test_of_equal_times_in_two_panes_the_one_that_arrived_last_counts() -> None:
+    # count 4, slide 2: panes of the rows at 0s and 5s, and at 5s and 4s
+    readings = [(0, 1), (5, 2), (5, 3), (4, 4)]
+    assert by_rows("delta(x)", readings, 4, 2, Type.INT) == [2]

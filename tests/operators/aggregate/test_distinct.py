@@ -192,6 +192,14 @@ def readings(number: int) -> list[tuple[bytes, int, dict[str, Any]]]:
     ]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_one_value_that_others_are_put_to_is_among_them(seed: int) -> None:
+    values = np.random.default_rng(seed).integers(-(2**62), 2**62, 71)
+    pool = Pool("distinct(x)", type_=Type.INT).put(0, values[:1]).put(1, values[1:]).put(2, values)
+    pool.merge(0, [1])
+    assert pool.results("distinct(x)", 0) == pool.results("distinct(x)", 2)
+
+
 def test_in_windows_put_together_from_slices_cuts_and_snapshots_change_nothing() -> None:
     rows = clocked(readings(4_000), lateness=3 * SECOND, close=True)
     whole = Runner(SLIDING, SCHEMA).put(rows)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from operators.batch import Type
+from tests.operators.aggregate.ordered import by_rows
 from tests.operators.aggregate.window import aggregated
 
 
@@ -45,3 +46,9 @@ def test_a_time_is_a_time() -> None:
 @pytest.mark.parametrize("type_", [Type.FLOAT, Type.INT, Type.BOOL, Type.TIME])
 def test_of_nothing_it_is_missing(type_: Type) -> None:
     assert aggregated("last(x)", type_, [None, None]) is None
+
+
+def test_of_equal_times_in_two_panes_the_one_that_arrived_last_counts() -> None:
+    # count 4, slide 2: panes of the rows at 0s and 5s, and at 5s and 4s
+    readings = [(0, 1), (5, 2), (5, 3), (4, 4)]
+    assert by_rows("last(x)", readings, 4, 2, Type.INT) == [3]

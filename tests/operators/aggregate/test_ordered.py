@@ -13,9 +13,9 @@ from operators.batch import Schema, Type
 from operators.window.count import Count
 from operators.window.panes import PANE
 from operators.window.tumbling import Tumbling
-from tests.operators.aggregate.ordered import area, by_window, in_order
+from tests.operators.aggregate.ordered import area, by_rows, by_window, in_order
 from tests.operators.aggregate.window import Bounds
-from tests.operators.rows import HOUR, SECOND, Runner, clocked, cut, run
+from tests.operators.rows import HOUR, SECOND, Near, Runner, clocked, cut, run
 
 X = Schema({"x": Type.FLOAT}, ("device",), "ts")
 
@@ -103,6 +103,25 @@ def test_where_settled_readings_of_panes_of_rows_overlap_in_time_those_of_the_la
     readings = [(b"a", round(at * SECOND), {"x": 1.0 if at < 40 else 3.0}) for at in times]
     (row,) = run(spec, clocked(readings, HOUR), X).main
     assert row["result"] == 63 + 3 * 15
+
+
+def test_what_additions_have_lost_is_put_together_too() -> None:
+    # Slices of 30 rows; in the second one 1e16, 1 and -1e16 are settled.
+    values = {30: 1e16, 31: 1.0, 32: -1e16}
+    readings = [(at, values.get(at, 0.0)) for at in range(60)]
+    assert by_rows("integral(x)", readings, 60, 30, Type.FLOAT) == [1.0]
+
+
+def test_a_pane_whose_settled_readings_end_where_those_of_the_next_begin_is_put_before_it() -> None:
+    # Slices of 40 rows: 1 at 0s to 19s and 2 to 21 at 20s, then 22 to 41 at 20s and 42 at 21s to 40s
+    readings = [(min(at, 20), max(at - 18, 1)) for at in range(60)] + [(at, 42) for at in range(21, 41)]
+    assert by_rows("integral(x)", readings, 80, 40, Type.INT) == [20 * 1 + 41 + 42 * 19]
+
+
+def test_a_reading_as_old_as_the_last_settled_one_of_the_next_pane_comes_behind_it() -> None:
+    # Slices of 40 rows: 1 at 0s to 38s and 7 at 62s; then 1 at 39s to 78s, of which up to 62s are settled.
+    readings = [*((at, 1) for at in range(39)), (62, 7), *((at, 1) for at in range(39, 79))]
+    assert by_rows("rate(x)", readings, 80, 40, Type.INT) == [Near((7 - 1 + 1) / 78)]
 
 
 def test_bits_dont_depend_on_how_rows_are_cut_into_batches() -> None:

@@ -56,6 +56,7 @@ class Between:
         part = Fraction(self.part)
         lower, upper = (1 - part) * Fraction(self.lower), part * Fraction(self.upper)
         slack = Fraction(self.off) * (abs(lower) + abs(upper)) + Fraction(5e-324)
+        slack += Fraction(1e-14) * abs(Fraction(self.upper) - Fraction(self.lower))  # for `part`, which is rounded
         return abs(Fraction(other) - lower - upper) <= slack
 
     __hash__ = None  # type: ignore[assignment]  # near isn't an equivalence
@@ -66,12 +67,36 @@ def oracle(values: Sequence[tuple[int, Any]], _type: Type, number: float = 50) -
     if not values:
         return None
     ordered = sorted(float(value) for _, value in values)
-    rank = number / 100 * (len(ordered) - 1)
+    rank = Fraction(str(number)) * (len(ordered) - 1) / 100
     below = int(rank)
     lower, upper = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
     if (lower, upper) == (-INF, INF) and rank > below:
         return None
-    return Between(lower, upper, rank - below, 1e-15 if len(ordered) <= FEW else 0.01)
+    return Between(lower, upper, float(rank - below), 1e-15 if len(ordered) <= FEW else 0.01)
+
+
+@pytest.mark.parametrize("number", [5, 7, 28, 35, 55, 70, 99, 99.9])
+def test_a_rank_that_is_a_whole_number_gives_the_value_that_stands_there(number: float) -> None:
+    for count in range(2, 3_000):
+        rank = Fraction(str(number)) * (count - 1) / 100
+        if rank.denominator == 1:
+            values = [20.0] * (int(rank) + 1) + [INF] * (count - 1 - int(rank))
+            (result,) = Pool(f"percentile(x, {number})").put(0, values).results(f"percentile(x, {number})", 0)
+            assert result == pytest.approx(20, rel=0.01), count
+
+
+@pytest.mark.parametrize("taken", range(150, 206, 5))
+def test_panes_are_put_together_where_pages_are_about_to_run_out(taken: int) -> None:
+    # 256 pages at first: `taken` panes have one each, and two of 50 values spread over dozens of pages when put together.
+    wide = np.exp(np.linspace(-300, 300, 100))
+    pool = Pool("p50(x)").put(np.arange(3, 3 + min(taken, 60)), np.ones(min(taken, 60)))
+    pool.panes.reserve(1, 256)
+    pool.panes.free_count = 0
+    pool.put(np.arange(63, 63 + max(taken - 60, 0)), np.ones(max(taken - 60, 0)))
+    pool.put(0, wide[::2]).put(1, wide[1::2]).put(2, wide)
+    pool.merge(0, [1])
+    assert pool.results("p50(x)", 0) == pool.results("p50(x)", 2)
+    assert pool.results("p50(x)", 0)[0] == expected(wide, 50)
 
 
 def expected(values: Any, number: float) -> Any:

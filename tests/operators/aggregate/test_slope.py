@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.batch import Type
+from operators.batch import Schema, Type
+from operators.window.hopping import Hopping
 from tests.operators.aggregate.ordered import by_window, to_float
 from tests.operators.aggregate.window import aggregated
-from tests.operators.rows import NINE, SECOND, Near
+from tests.operators.rows import NINE, SECOND, Near, clocked, run
 
 INF = float("inf")
+X = Schema({"x": Type.FLOAT}, ("device",), "ts")
 
 
 def oracle(values: Sequence[tuple[int, Any]], _type: Type) -> Any:
@@ -41,6 +43,16 @@ def test_of_values_on_a_line_it_is_the_slope_of_the_line() -> None:
 def test_the_order_in_which_readings_come_doesnt_matter() -> None:
     readings = [(at, 5 - 2.5 * at) for at in (4, 0, 9, 1.5, 1)]
     assert by_window("slope(x)", readings, lateness=10 * SECOND) == {0: Near(-2.5)}
+
+
+def test_panes_put_together_keep_the_time_that_theirs_are_counted_from() -> None:
+    # us around a border of slices of 1s, far from 1970, where a float has no digits for them
+    border = NINE + SECOND
+    at = [-7, -5, -1, 0, 1, 5, 6]
+    rows = clocked([(b"a", border + us, {"x": float(us)}) for us in at], close=True)
+    spec = Hopping.model_validate({"size": "2s", "slide": "1s", "aggregate": {"result": "slope(x)"}})
+    made = {row["window_start"]: row["result"] for row in run(spec, rows, X).main}
+    assert made[NINE] == Near(1e6)
 
 
 def test_it_is_that_of_least_squares() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from operators.batch import Type
+from tests.operators.aggregate.ordered import by_window
 from tests.operators.aggregate.window import aggregated
 from tests.operators.rows import Near
 
@@ -72,6 +73,11 @@ def test_small_values_behind_a_large_one_arent_lost() -> None:
     assert reduce(add, values) != 1000
     assert aggregated("sum(x)", Type.FLOAT, values) == 1000
     assert aggregated("sum(x)", Type.FLOAT, [*[1.0] * 1000, 1e16, -1e16]) == 1000
+
+
+def test_what_was_lost_in_a_pane_is_put_together_too() -> None:
+    readings = [(0, 1e16), (0.5, 1.0), (1, -1e16)]
+    assert by_window("sum(x)", readings, "2s", slide="1s")[0] == 1.0
 
 
 def test_neumaiers_own_example() -> None:

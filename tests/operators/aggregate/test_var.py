@@ -39,6 +39,13 @@ def test_it_is_the_sample_variance() -> None:
     assert aggregated("var(x)", Type.FLOAT, [2.0, None, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]) == Near(32 / 7)
 
 
+def test_panes_put_together_keep_what_their_values_are_counted_from() -> None:
+    # Ints around 2**60, whose squares need the origin that differences are taken from.
+    readings = [(0, 2**60), (0.5, 2**60 + 1), (1, 2**60 + 5), (1.2, 2**60 + 7), (1.7, 2**60 + 12)]
+    made = by_window("var(x)", readings, "2s", slide="1s", type_=Type.INT)
+    assert made[0] == Near(float(statistics.variance(map(Fraction, (0, 1, 5, 7, 12)))))
+
+
 def test_below_two_values_it_is_missing() -> None:
     assert aggregated("var(x)", Type.FLOAT, [None, 3.0]) is None
     assert aggregated("var(x)", Type.FLOAT, [None]) is None

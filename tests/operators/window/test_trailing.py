@@ -27,6 +27,7 @@ SPECS: list[dict[str, Any]] = [
     {"duration": "1us", "aggregate": {"together": "count()", "total": "sum(n)"}},
     {"duration": "1h", "aggregate": {"low": "min(n)", "high": "max(n)", "first": "first(ts)", "last": "last(ts)"}},
     {"duration": "36600d", "aggregate": {"all": "count()", "t": "sum(temperature)"}},
+    {"rows": 5, "aggregate": EVERY},
     {"rows": 5, "aggregate": {"some": "count()", "t": "mean(temperature)", "first": "first(n)", "last": "last(n)"}},
     {"rows": 1, "aggregate": {"now": "max(ts)", "one": "count()"}},
     {"rows": 40, "aggregate": {"low": "min(n)", "high": "max(n)", "t": "sum(temperature)"}},
