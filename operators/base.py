@@ -121,6 +121,8 @@ class Operator(BaseModel):
     """The option that a bare value stands for: `tumbling: 1m` means `tumbling: {size: 1m}`."""
     remembers: ClassVar[bool] = True
     """Whether a snapshot of its state holds what it has learnt from rows, if there is anything in it."""
+    makes_rows: ClassVar[bool] = False
+    """Whether its main output has rows of its own making, that stand for no single record."""
     whole: ClassVar[str | None] = None
     """The option that the entire mapping under the operator's key stands for, where the keys are the user's own."""
 

@@ -20,7 +20,8 @@ count where they belong. One that is older than the watermark of its device goes
                     `linear`         *    given by e: it has passed d, at 10:00:14, too
 
 What is kept of a device are cells: stretches of `every` that have readings, each with the first and the last of them
-by column, however many there are. Memory follows the cells that are open: at most those of `lateness + gap`.
+by column, however many there are. Memory follows the most cells that were open at a time: those of `lateness + gap`. A
+sum of readings beyond the largest float is infinite, and so is the `mean` that is made of it.
 
 Example:
     steps:
@@ -30,7 +31,8 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from math import gcd
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -68,6 +70,8 @@ COUNT, TOTAL, LOST = range(3)
 
 class Resample(Operator):
     """Put irregular readings onto a regular grid of times."""
+
+    makes_rows: ClassVar[bool] = True
 
     every: PositiveDuration = Field(description="From one grid time to the next, such as `10s`.")
     how: Literal["last", "linear", "mean"] = Field(description="How a value is made: `last`, `linear` or `mean`.")
@@ -122,6 +126,10 @@ class Resample(Operator):
         """Give `origin`, `every` and `gap`; us."""
         return self.origin, self.every, self.gap or STEPS * self.every
 
+    def grain(self) -> int:
+        """Rows are given at grid times."""
+        return gcd(self.every, self.origin)
+
     def reach(self) -> int:
         """The last row is at most `gap` behind a reading, and waits for the watermark to pass that."""
         return self.every if self.how == "mean" else self.grid()[2] + 1
@@ -169,6 +177,8 @@ class _State:
                 self._values = np.concatenate([self._values, np.empty_like(self._values)])
         slot, ts, watermark, offset, live = self._rows[: at[1]].T.copy()
         columns = self._columns.back(self._values[: at[1]])
+        if len(self._rows) > 4 * len(batch) + 64:
+            self._rows, self._values = self._rows[:64].copy(), self._values[:64].copy()
         self._columns.trim([arrays["known"][..., VALUE], arrays["cells"][..., LATEST]])
         missed = batch.take(late)
         return Outputs(
@@ -248,6 +258,10 @@ def _cell(time, grid, slot, links, free):  # type: ignore[no-untyped-def]  # com
     """Find the cell of a time, from the newest on, or put a free one where it belongs."""
     end = _ceil(time, grid)
     before = NONE if slot[HEAD] == NONE else slot[TAIL]
+    if before != NONE and end - links[slot[HEAD], GRID] < links[before, GRID] - end:  # nearer to the oldest
+        ahead, before = slot[HEAD], NONE
+        while links[ahead, GRID] <= end:
+            before, ahead = ahead, links[ahead, NEXT]
     while before != NONE and links[before, GRID] > end:
         before = links[before, PREVIOUS]
     if before != NONE and links[before, GRID] == end:

@@ -26,7 +26,8 @@ _LONGEST_REASON = 500
 class Letter:
     """A record that couldn't be processed, as it came, and why.
 
-    Where a row that a window made couldn't be, key and value are None: the record that closed the window is innocent.
+    Where a row that a step made couldn't be, such as a window's, key and value are None: the record that closed the window
+    is innocent.
     """
 
     topic: str
@@ -111,19 +112,20 @@ class Shard:
         streams = self._streams = pipeline.streams()
         self._read = {step.source for step in pipeline.steps}
         self._steps: list[tuple[str, str, bool, State]] = []
-        behind: set[str] = set()
+        made: set[str] = set()
+        """Streams whose rows a step has made, so that no single record stands behind one."""
         for step in pipeline.steps:
             inputs = Inputs(streams[step.source], self._devices, pipeline.name, step.id)
-            made_by_window = inputs.schema.time is None or step.source in behind
-            if made_by_window:
-                behind |= {step.id, *(f"{step.id}.{side}" for side in step.schemas)}
-            self._steps.append((step.id, step.source, made_by_window, step.spec.build(inputs)))
+            if step.source in made:
+                made |= {step.id, *(f"{step.id}.{side}" for side in step.schemas)}
+            elif step.spec.makes_rows:
+                made.add(step.id)
+            self._steps.append((step.id, step.source, step.source in made, step.spec.build(inputs)))
         # The condition of a sink is a filter behind its stream; several sinks may share one.
         for sink in {sink.written: sink for sink in pipeline.sinks}.values():
             if sink.when is not None:
                 inputs = Inputs(streams[sink.stream], self._devices, pipeline.name, sink.written)
-                made_by_window = inputs.schema.time is None or sink.stream in behind
-                self._steps.append((sink.written, sink.stream, made_by_window, sink.when.build(inputs)))
+                self._steps.append((sink.written, sink.stream, sink.stream in made, sink.when.build(inputs)))
         remembering = {step.id for step in pipeline.steps if step.spec.remembers}
         self.stateful = tuple(name for name, _, _, state in self._steps if name in remembering and state.snapshot())
 
@@ -136,13 +138,13 @@ class Shard:
         device = self._devices.slots(decoded.device)
         batch = self._clock.on_rows(device, decoded.ts, decoded.offset, decoded.columns, self._types)
         self._place = (records.topic, records.partition)
-        rows, rejects, of_windows = self._run(batch)
+        rows, rejects, of_made = self._run(batch)
         letters = [(dead.row, dead.reason) for dead in decoded.dead]
         letters += [(int(np.searchsorted(records.offset, reject.offset)), reject.reason) for reject in rejects]
         self.position = int(records.offset[-1]) + 1
         reasons = dict(sorted(letters, reverse=True))  # one letter a record, though two branches may refuse it
         mine = [_letter(records, row, reasons[row]) for row in sorted(reasons)]
-        return self._product(len(records), rows, [*mine, *of_windows])
+        return self._product(len(records), rows, [*mine, *of_made])
 
     def on_idle(self, elapsed: int) -> Product:
         """Say that no record has come for `elapsed` us of wall time, though there was none left to read."""
@@ -153,28 +155,28 @@ class Shard:
         return self._punctuate(self._clock.close(self.position - 1, self._types))
 
     def _punctuate(self, batch: Batch) -> Product:
-        rows, _, of_windows = self._run(batch)  # a punctuation has no record that could be rejected, but closes windows
-        return self._product(0, rows, of_windows)
+        rows, _, of_made = self._run(batch)  # a punctuation has no record that could be rejected, but closes windows
+        return self._product(0, rows, of_made)
 
     def _run(self, batch: Batch) -> tuple[dict[str, Batch], list[Reject], list[Letter]]:
-        """Put a batch through every step; gives the streams, what of its records was rejected, and what of windows."""
+        """Put a batch through every step; gives the streams, which records were rejected, and which rows that steps made."""
         streams = {SOURCE: batch}
         rejects: list[Reject] = []
-        of_windows: list[Letter] = []
-        for name, source, made_by_window, state in self._steps if len(batch) else ():
+        of_made: list[Letter] = []
+        for name, source, made, state in self._steps if len(batch) else ():
             out = state.on_batch(streams[source])
             streams[name] = out.main
             for side, rows in out.sides.items():
                 stream = f"{name}.{side}"
                 streams[stream] = self._with_ends(stream, rows, streams[source])
-            if made_by_window:
+            if made:
                 for reject in out.rejects:
-                    reason = f"a window's row in step `{name}`: {reject.reason}"[:_LONGEST_REASON]
-                    of_windows.append(Letter(*self._place, reject.offset, None, None, reason))
+                    reason = f"a row of `{source}` in step `{name}`: {reject.reason}"[:_LONGEST_REASON]
+                    of_made.append(Letter(*self._place, reject.offset, None, None, reason))
             else:
                 rejects += out.rejects
         self._forget(batch)
-        return streams, rejects, of_windows
+        return streams, rejects, of_made
 
     def _with_ends(self, stream: str, side: Batch, source: Batch) -> Batch:
         """Put the ends of time into a side output that a step reads: what is open there has to close too."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,8 @@ PANE, ROW, START, STOP, TS, WATERMARK, BEFORE, FINAL, UNTIL = range(PER_GIVEN)
 
 class Window(Operator):
     """A window step: what it computes of each window, and what its rows look like."""
+
+    makes_rows: ClassVar[bool] = True
 
     aggregate: dict[str, str] = Field(
         description="Name of the output column to an aggregate of a column, such as `t_mean: mean(temperature)`.",

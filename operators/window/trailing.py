@@ -55,6 +55,7 @@ class Trailing(Window):
     """For each row, statistics of its device's last minutes or last rows, as columns of the row itself."""
 
     primary: ClassVar[str] = "duration"
+    makes_rows: ClassVar[bool] = False
 
     duration: PositiveDuration | None = Field(None, description="How far back the statistics reach, such as `1m`.")
     rows: StrictInt | None = Field(None, ge=1, description="Over how many rows they are, in place of a duration.")

@@ -79,6 +79,14 @@ def seq(within: str = "10s") -> Dedupe:
     return Dedupe.model_validate({"by": ["n"], "within": within})
 
 
+def test_a_missing_value_is_a_missing_value_whatever_its_bits() -> None:
+    runner = Runner(Dedupe.model_validate({"by": "temperature", "within": "10s"}))
+    batch = to_batch(clocked([(b"a", NINE, {}), (b"a", NINE, {})]), SCHEMA, runner.devices)
+    missing = np.array([np.nan, -np.nan])
+    assert len(set(missing.view(np.uint64).tolist())) == 2
+    assert runner.state.on_batch(batch.adding({"temperature": missing})).main.live.tolist() == [True, False]
+
+
 def test_a_row_that_was_seen_goes_no_further_and_is_put_aside() -> None:
     #   0s  1s  2s  3s
     #   7   8   7   9

@@ -20,7 +20,7 @@ from operators.base import Inputs, SpecError
 from operators.batch import Schema, Text, Type
 from operators.clock import FORGET
 from operators.devices import DeviceTable
-from operators.enrich import Enrich
+from operators.enrich import _UNKNOWN, Enrich
 from pipelines import config
 from pipelines.located import ConfigError
 from pipelines.shard import Shard
@@ -218,6 +218,15 @@ def test_a_slot_that_another_device_gets_is_looked_up_again() -> None:
     assert found() == ["roof"], "a device is looked up once"
     state.on_batch(gone)
     assert found() == ["cellar"]
+
+
+def test_devices_that_are_forgotten_at_once_are_all_looked_up_again() -> None:
+    runner = Runner(sites())
+    rows = clocked([(device, NINE, {}) for device in (b"a", b"b%c/d")])
+    runner.put(rows)
+    runner.put([Row(row.device, int(FORGET), int(FORGET), 2, live=False) for row in rows])
+    state: Any = runner.state
+    assert {code for codes in state._slots.values() for code in codes[:2].tolist()} == {_UNKNOWN}
 
 
 def test_thousands_of_keys_are_found() -> None:

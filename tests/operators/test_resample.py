@@ -513,6 +513,41 @@ def test_a_text_waits_for_its_row_while_others_are_dropped() -> None:
     assert [row["status"] for row in made.main] == ["waits"] * 6 + ["too"] * 6
 
 
+def test_a_text_whose_cell_is_over_is_kept_too() -> None:
+    # lateness 0: at 11s the row of 10s is given, and `held` is no longer in a cell
+    runner = Runner(every_10s("last", columns=["status"], gap="1m"))
+    runner.put(clocked([at(5, status="held"), at(11)]))
+    for batch in range(10):
+        others = [at(6 + number / 1000, status=f"{batch} {number}", device=b"c") for number in range(500)]
+        runner.put(clocked(others, lateness=HOUR))
+    made = runner.put([Row(b"a", int(END), int(END), 9, live=False)])
+    assert [row["status"] for row in made.main] == ["held"] * 5
+
+
+def test_cells_that_are_free_are_used_again_behind_a_snapshot() -> None:
+    runner = Runner(every_10s(columns=["temperature"]))
+    sizes = []
+    for first in range(0, 2_000, 100):
+        runner.put(clocked([at(10 * number, 1.0) for number in range(first, first + 100)]))
+        runner.resume()
+        sizes.append(len(runner.state.snapshot()["links"]))
+    assert sizes[-1] == sizes[1]
+
+
+def test_what_many_rows_at_once_have_taken_is_given_back() -> None:
+    runner = Runner(Resample.model_validate({"every": "1s", "how": "last", "gap": "1d", "columns": ["n"]}))
+    runner.put(clocked([at(0, n=1)]))
+    assert len(runner.put([Row(b"a", int(END), int(END), 1, live=False)]).main) == 86_401
+    state: Any = runner.state
+    assert len(state._rows) == len(state._values) == 64
+
+
+@given(st.permutations(range(40)))
+def test_cells_are_found_from_either_end(order: list[int]) -> None:
+    readings = [at(10 * number, float(number)) for number in order]
+    assert grid(every_10s(), *readings, lateness=HOUR, close=True) == [(10.0 * number, number) for number in range(40)]
+
+
 # What goes in and comes out.
 
 

@@ -180,7 +180,7 @@ def test_a_row_of_a_window_whose_condition_fails_blames_no_record(tmp_path: Path
     assert not product.rows
     (letter,) = product.letters
     assert (letter.offset, letter.key, letter.value) == (0, None, None)
-    assert letter.reason.startswith("a window's row in step `minute when CAST(top AS SMALLINT) > 1`: `CAST(top")
+    assert letter.reason.startswith("a row of `minute` in step `minute when CAST(top AS SMALLINT) > 1`: `CAST(top")
 
 
 def test_what_each_sink_writes_is_counted(tmp_path: Path) -> None:
@@ -325,5 +325,59 @@ sinks: [{from: derive, kafka: {topic: out}}]
     assert not own.process(Records("raw", 3, [value], [b"k"], np.array([-1]), np.array([5]))).letters
     (letter,) = own.close().letters
     assert (letter.topic, letter.partition, letter.offset, letter.key, letter.value) == ("raw", 3, 5, None, None)
-    assert letter.reason.startswith("a window's row in step `derive`: `CAST(m AS SMALLINT)`")
+    assert letter.reason.startswith(
+        f"a row of `{'alert' if between else 'window'}` in step `derive`: `CAST(m AS SMALLINT)`"
+    )
     assert own.counts.dead == 1
+
+
+RESAMPLED = """
+name: mill
+source:
+  kafka: {topics: [raw]}
+  device: dev
+  time: {field: ts, unit: s, idle: 1m}
+  fields: {n: int}
+steps:
+  - {id: even, resample: {every: 10s, how: last, gap: 1h}}
+  - derive: {small: CAST(n AS SMALLINT)}
+sinks: [{from: derive, kafka: {topic: out}}]
+"""
+
+
+def resampling(folder: Path) -> Shard:
+    file = folder / "mill.yaml"
+    file.write_text(RESAMPLED)
+    mill = config.read(file, {})
+    return Shard(mill, mill.source.format.decoder(mill.source.reading), ["derive"])
+
+
+def test_a_row_that_resample_made_and_that_cannot_be_processed_blames_no_record(tmp_path: Path) -> None:
+    mill = resampling(tmp_path)
+    product = mill.process(records([b'{"dev": "a", "ts": 5, "n": 70000}', b'{"dev": "a", "ts": 12, "n": 1}']))
+    (letter,) = product.letters
+    assert (letter.offset, letter.key, letter.value) == (1, None, None)
+    assert letter.reason.startswith("a row of `even` in step `derive`: `CAST(n AS SMALLINT)`")
+
+
+def test_a_row_that_the_end_makes_and_that_cannot_be_processed_is_told_too(tmp_path: Path) -> None:
+    mill = resampling(tmp_path)
+    mill.process(records([b'{"dev": "a", "ts": 5, "n": 70000}']))
+    product = mill.close()
+    assert len(product.letters) == mill.counts.dead == 360
+    assert not product.rows
+
+
+def test_a_silent_device_gets_its_grid_rows_as_time_goes_on(tmp_path: Path) -> None:
+    # a: 5s, then silent; b goes on. idle 1m: from 65s on the clock takes a along, looking every 15s.
+    mill = resampling(tmp_path)
+    made: list[tuple[int, int]] = []
+    mill.process(records([b'{"dev": "a", "ts": 5, "n": 1}']))
+    for number, now in enumerate(range(5, 605, 5), 1):
+        product = mill.process(records([b'{"dev": "b", "ts": %d, "n": 1}' % now], number))
+        for rows in product.rows.values():
+            mine = [device == b"a" for device in product.devices.ids(rows.device)]
+            made += [(now, ts // 1_000_000) for ts in rows.ts[mine].tolist()]
+    assert [ts for _, ts in made] == list(range(10, 600, 10))
+    assert max(now - ts for now, ts in made) <= 75
+    assert max(now - ts for now, ts in made if ts > 70) <= 15 + 10
