@@ -90,11 +90,13 @@ class Outputs:
         main: the rows for the next step.
         sides: rows put aside, by the name of the side output (`late`).
         rejects: rows that can't be processed.
+        partly_late: how many rows came in time for some of their windows, and too late for others.
     """
 
     main: Batch
     sides: Mapping[str, Batch] = field(default_factory=dict)
     rejects: Sequence[Reject] = ()
+    partly_late: int = 0
 
 
 class State(Protocol):

@@ -14,8 +14,10 @@ UNITS = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_0
 LONGEST = 100 * 366 * UNITS["d"]
 """The longest duration that makes sense (a hundred years), which keeps sums with times inside 64 bits."""
 
-_PART = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)")
+_PART = re.compile(r"(\d+(?:\.\d+)?) *(us|ms|s|m|h|d) *")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+_NAMED = re.compile(r"(?<=[\d ])(min|sec|hour|hr|day)[a-z]*", re.IGNORECASE)
+_LETTERS = {"mi": "m", "se": "s", "ho": "h", "hr": "h", "da": "d"}
 _EXPECTED = "a duration such as 500ms, 30s, 5m, 1h30m or 1d"
 
 
@@ -36,13 +38,19 @@ def parse_duration(value: object) -> int:
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise unfit(_EXPECTED, fix=f"say the unit: `{value}s`?")
-    if not isinstance(value, str) or not _WHOLE.fullmatch(value.replace(" ", "")):
-        raise unfit(_EXPECTED)
-    us = sum(float(number) * UNITS[unit] for number, unit in _PART.findall(value.replace(" ", "")))
+    if not isinstance(value, str) or not _WHOLE.fullmatch(value.strip(" ")):
+        raise unfit(_EXPECTED, fix=_meant(value) if isinstance(value, str) else None)
+    us = sum(float(number) * UNITS[unit] for number, unit in _PART.findall(value))
     if us > LONGEST:
         expected = "a duration of at most 100 years"
         raise unfit(expected)
     return round(us)
+
+
+def _meant(text: str) -> str | None:
+    """Guess what duration a text with other names of units means."""
+    meant = _NAMED.sub(lambda found: _LETTERS[found[1][:2].lower()], text.strip())
+    return f"did you mean `{meant}`?" if _WHOLE.fullmatch(meant) else None
 
 
 def format_duration(us: int) -> str:

@@ -13,7 +13,7 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,7 @@ class Expression:
         self.columns = set(self._expr.meta.root_names())
         _refuse_unknown(self.columns, self._names, text, at)
         self._schema = {name: _TO_POLARS[self._names[name]] for name in sorted(self.columns)}
+        _refuse_times_as_numbers(self._expr, self._schema, text, at)
         self._expr = _null_for_nan(self._expr, self._schema)
         self.type = self._resolve(at)
         if want is not None and self.type is not want:
@@ -152,7 +153,7 @@ class Expression:
         except pl.exceptions.PolarsError as error:
             types = ", ".join(f"{name} is {self._names[name]}" for name in sorted(self.columns))
             expected = f"an expression whose types fit ({_first_line(error)}; {types})"
-            raise SpecError([Problem(at, expected, f"`{self.text}`")]) from None
+            raise SpecError([Problem(at, expected, f"`{self.text}`", _fix_of(error))]) from None
         type_ = _type_of(dtype)
         if type_ is None:
             expected = "an expression that gives a number, a bool, a text or a time"
@@ -211,7 +212,7 @@ def _parse(text: str, at: tuple[str | int, ...]) -> pl.Expr:
         expr = pl.sql_expr(text)
     except pl.exceptions.PolarsError as error:
         expected = f"a SQL expression ({_first_line(error)})"
-        raise SpecError([Problem(at, expected, f"`{text}`")]) from None
+        raise SpecError([Problem(at, expected, f"`{text}`", _fix_of(error))]) from None
     if expr.meta.has_multiple_outputs():
         raise SpecError([Problem(at, "an expression with one result", f"`{text}`")])
     return expr
@@ -222,28 +223,62 @@ def _refuse_unknown(used: set[str], names: Mapping[str, Type], text: str, at: tu
     for name in sorted(used - set(names)):
         near = difflib.get_close_matches(name, names, 1)
         fix = f"did you mean `{near[0]}`?" if near else None
+        if f'"{name}"' in text:
+            fix = f"double quotes name a column; write a text as `'{name}'`"
         problems.append(Problem(at, f"a column that exists here: {', '.join(names)}", f"`{name}` in `{text}`", fix))
     if problems:
         raise SpecError(problems)
 
 
+def _refuse_times_as_numbers(
+    expr: pl.Expr, schema: Mapping[str, pl.DataType], text: str, at: tuple[str | int, ...]
+) -> None:
+    """Refuse a time beside a number: polars would take the number for microseconds since the epoch, in silence."""
+    for node in _walk(_tree(expr)):
+        parts = _children(*next(iter(node.items()))) if isinstance(node, dict) else []
+        if len(parts) != 2:
+            continue
+        try:
+            types = [_dtype(_expr_of(part), schema) for part in parts]
+        except pl.exceptions.PolarsError:
+            continue  # it doesn't fit; the whole expression is refused for it
+        if any(type_.is_temporal() for type_ in types) and any(type_.is_numeric() for type_ in types):
+            expected = "a time compared with a time"
+            fix = "write one as `'2026-01-31T12:00:00'::timestamp` (UTC)"
+            raise SpecError([Problem(at, expected, f"`{text}`, which takes a time for a number", fix)])
+
+
+def _fix_of(error: Exception) -> str | None:
+    """Give the mend of what polars says in words of its own."""
+    if "PGOverlap" in str(error):
+        return "write AND for &&"
+    if "'date/datetime/time' to a string" in str(error):
+        return "write a time as `'2026-01-31T12:00:00'::timestamp` (UTC)"
+    return None
+
+
 def _nodes(expr: pl.Expr) -> set[str]:
     """Collect the kinds of nodes of a polars expression."""
+    return {node if isinstance(node, str) else next(iter(node)) for node in _walk(_tree(expr))}
+
+
+def _tree(expr: pl.Expr) -> Any:  # JSON
+    """Give the nodes of a polars expression."""
     with warnings.catch_warnings():
         # polars promises the JSON's shape for one version only; constraints.txt pins it and a test reads it.
         warnings.simplefilter("ignore")
-        tree: Any = json.loads(expr.meta.serialize(format="json"))
-    kinds: set[str] = set()
+        return json.loads(expr.meta.serialize(format="json"))
+
+
+def _walk(tree: Any) -> Iterator[Any]:  # JSON
+    """Go through a node and all below it: each a text, or its kind and what it is made of."""
     todo = [tree]
     while todo:
         node = todo.pop()
-        if isinstance(node, str):
-            kinds.add(node)
-            continue
-        ((kind, body),) = node.items()
-        kinds.add(kind)
-        todo += _children(kind, body)
-    return kinds
+        yield node
+        if not isinstance(node, str):
+            ((kind, body),) = node.items()
+            todo += _children(kind, body)
 
 
 def _children(kind: str, body: Any) -> list[Any]:  # JSON
@@ -269,11 +304,9 @@ def _null_for_nan(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> pl.Expr:
     A missing value comes in as NULL, but `LN(-1)` and `0.0 / 0` give NaN within the expression, and polars holds NaN to
     be larger than any number: `LN(x) > 3` would be true. NaN goes through arithmetic as NaN, so there it may stay.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # see `_nodes`
-        tree = json.loads(expr.meta.serialize(format="json"))
-        guarded = _guard(tree, schema, inside=True)
-        return expr if guarded == tree else _expr_of(guarded)
+    tree = _tree(expr)
+    guarded = _guard(tree, schema, inside=True)
+    return expr if guarded == tree else _expr_of(guarded)
 
 
 def _guard(node: Any, schema: Mapping[str, pl.DataType], *, inside: bool) -> Any:
@@ -302,11 +335,13 @@ def _guard(node: Any, schema: Mapping[str, pl.DataType], *, inside: bool) -> Any
         return made  # it doesn't fit; the whole expression is refused for it
     if not is_float:
         return made
-    return json.loads(pl.when(inner.is_not_nan()).then(inner).meta.serialize(format="json"))
+    return _tree(pl.when(inner.is_not_nan()).then(inner))
 
 
 def _expr_of(tree: Any) -> pl.Expr:
-    return pl.Expr.deserialize(io.BytesIO(json.dumps(tree).encode()), format="json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # see `_tree`
+        return pl.Expr.deserialize(io.BytesIO(json.dumps(tree).encode()), format="json")
 
 
 def _plain(type_: Type) -> pl.DataType:

@@ -8,8 +8,9 @@ a row for each reading (`slot = slots[device]`), counting took four fifths of a 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from numba import njit
 
-kernel = partial(njit, cache=True, nogil=True, _nrt=False)
+kernel: Any = partial(njit, cache=True, nogil=True, _nrt=False)
 """Compile a function of arrays and numbers: `@kernel`, or `@kernel(inline="always")`."""

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
     from pipelines.picture import Picture
     from pipelines.plan import Pipeline
-    from pipelines.worker import Run
 
 app = typer.Typer(
     name="telemill",
@@ -84,7 +82,9 @@ def run(
     except KafkaFailure as error:
         _fail(str(error))
     if not quiet:
-        err.print(_summary(handle))
+        from pipelines import summary
+
+        err.print(summary.of_run(handle))
     if handle.failure is not None:
         log.debug("what ended the run", exc_info=handle.failure)
         _fail(str(handle.failure) or type(handle.failure).__name__)
@@ -333,33 +333,6 @@ def _read(file: Path) -> Pipeline:
     except ConfigError as error:
         err.print(str(error), markup=False)
         raise typer.Exit(2) from None
-
-
-def _summary(handle: Run) -> Table:
-    counts, seconds = handle.total(), handle.seconds()
-    table = Table(
-        title=f"{handle.pipeline.name}: {seconds:,.1f} s from the first record to the last",
-        title_justify="left",
-        show_header=False,
-    )
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_row("records in", f"{counts.records:,}")
-    for sink in handle.pipeline.sinks:
-        rows = counts.dead if sink.stream == "dead" else counts.rows[sink.written]
-        table.add_row(f"{sink.written} → {sink.topic}", f"{rows:,}")
-    sunk = {sink.stream for sink in handle.pipeline.sinks}
-    for stream, rows in counts.rows.items():
-        if stream.endswith(".late") and stream not in sunk and rows:
-            table.add_row(f"{stream}, which no sink reads", f"{rows:,}")
-    if "dead" not in sunk:
-        table.add_row("dead, which no sink reads", f"{counts.dead:,}")
-    if counts.forgotten:
-        table.add_row("devices forgotten", f"{counts.forgotten:,}")
-    if handle.delivery_errors:
-        table.add_row("not delivered", f"{handle.delivery_errors:,}")
-    table.add_row("events/s", f"{counts.records / max(seconds, 1e-9):,.0f}")
-    return table
 
 
 def _logging(*, quiet: bool, verbose: bool) -> None:

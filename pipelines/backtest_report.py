@@ -13,6 +13,7 @@ from rich.table import Table
 from connectors.codec.base import Unit
 from pipelines.backtest import Outcome
 from pipelines.plan import DEAD, SOURCE
+from pipelines.summary import asides
 
 _PER_UNIT = {Unit.S: 1_000_000.0, Unit.MS: 1_000.0, Unit.US: 1.0, Unit.NS: 0.001}
 _YEAR = 31_556_952_000_000
@@ -33,9 +34,8 @@ def summary(outcome: Outcome, file: Path) -> Table:
         table.add_row("their last time", _at(outcome.last))
     for stream, written in outcome.files.items():
         table.add_row(f"{stream} → {written}", f"{counts.dead if stream == DEAD else counts.rows[stream]:,}")
-    for stream, rows in counts.rows.items():
-        if stream.endswith(".late") and stream not in outcome.files and rows:
-            table.add_row(f"{stream}, which no sink reads", f"{rows:,}")
+    for what, rows in asides(counts, outcome.files):
+        table.add_row(what, f"{rows:,}")
     table.add_row("seconds", f"{seconds:,.2f}")
     for part in ("reading", "processing", "writing"):
         table.add_row(f"  {part}", f"{getattr(outcome, part):,.2f}")
@@ -73,6 +73,7 @@ def doubts(outcome: Outcome) -> Iterator[str]:
         rows = f"{len(outcome.letters):,} of {outcome.counts.records:,} rows are dead"
         number, reason = outcome.letters[0]
         yield f"{rows}; the first is row {number}: {reason}"
+    yield from _unread_late(outcome)
     source = outcome.pipeline.source
     unit = source.reading.unit if source.reading.time else Unit.MS
     if unit in _PER_UNIT:
@@ -81,6 +82,15 @@ def doubts(outcome: Outcome) -> Iterator[str]:
     if first is not None and last is not None and (first < _EARLIEST or last >= _LATEST):
         where = f"the times of the rows go from {_at(first)} to {_at(last)}"
         yield f"{where}: is a clock not set, or the unit wrong? A `filter` on the time leaves rows out"
+
+
+def _unread_late(outcome: Outcome) -> Iterator[str]:
+    """Say where many rows came late, and nobody reads them."""
+    counts = outcome.counts
+    for stream, rows in counts.rows.items():
+        if stream.endswith(".late") and stream not in outcome.files and rows > max(counts.records // 20, 2):
+            fix = "is the file out of order? Try --sort, or a longer `lateness`"
+            yield f"{rows:,} of {counts.records:,} rows came late to `{stream[: -len('.late')]}`, and no sink reads them: {fix}"
 
 
 def _wrong_unit(outcome: Outcome, unit: Unit) -> Iterator[str]:

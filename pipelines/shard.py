@@ -65,12 +65,14 @@ class Counts:
             `Sink.written`.
         dead: records that couldn't be processed.
         forgotten: devices that were forgotten.
+        partly_late: by step, rows that came in time for some of their windows and too late for others.
     """
 
     records: int = 0
     rows: Counter[str] = field(default_factory=Counter)
     dead: int = 0
     forgotten: int = 0
+    partly_late: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Counts) -> None:
         """Add another shard's counts."""
@@ -78,6 +80,7 @@ class Counts:
         self.rows += other.rows
         self.dead += other.dead
         self.forgotten += other.forgotten
+        self.partly_late += other.partly_late
 
 
 class Shard:
@@ -166,6 +169,8 @@ class Shard:
         for name, source, made, state in self._steps if len(batch) else ():
             out = state.on_batch(streams[source])
             streams[name] = out.main
+            if out.partly_late:
+                self.counts.partly_late[name] += out.partly_late
             for side, rows in out.sides.items():
                 stream = f"{name}.{side}"
                 streams[stream] = self._with_ends(stream, rows, streams[source])

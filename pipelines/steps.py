@@ -154,7 +154,8 @@ class _Steps:
             return None
         named = [name for name in body if name in group]
         if len(named) != 1:
-            given = " and ".join(f"`{name}`" for name in named or body) or "nothing"
+            options = {option for name in group for option in kinds()[key, name].model_fields}
+            given = " and ".join(f"`{name}`" for name in named or set(body) - options or body) or "nothing"
             near = next((near for near in (did_you_mean(name, group) for name in body) if near), None)
             self._located.refuse(place, expected, given, None if named else near)
             return None

@@ -40,7 +40,9 @@ def run_tests(pipeline: Pipeline) -> list[Result]:
     results = []
     for test in pipeline.tests:
         try:
-            results.append(Result(test, _differences(test, _rows(pipeline, test))))
+            got = _rows(pipeline, test)
+            differences = _differences(test, got.rows)
+            results.append(Result(test, [*differences, *(got.hints if differences else [])]))
         except _UnfitError as error:
             results.append(Result(test, [str(error)]))
     return results
@@ -50,8 +52,16 @@ class _UnfitError(ValueError):
     """A row that can't be made a record."""
 
 
-def _rows(pipeline: Pipeline, test: Test) -> list[dict[str, Any]]:
-    """Give the rows of the stream that the test looks at."""
+@dataclass(frozen=True, slots=True)
+class _Got:
+    """The rows of the stream that a test looks at, and what may explain that some are missing."""
+
+    rows: Sequence[Mapping[str, Any]]
+    hints: Sequence[str]
+
+
+def _rows(pipeline: Pipeline, test: Test) -> _Got:
+    """Put a test's records in."""
     source = pipeline.source
     shard = Shard(pipeline, source.format.decoder(source.reading), [test.at])
     products = []
@@ -63,10 +73,15 @@ def _rows(pipeline: Pipeline, test: Test) -> list[dict[str, Any]]:
         products.append(shard.process(Records(source.topics[0], 0, values, keys, times, np.arange(len(values)))))
     if test.close_windows:
         products.append(shard.close())
+    letters = [letter for made in products for letter in made.letters]
     if test.at == DEAD:
-        return [{"offset": letter.offset, "reason": letter.reason} for made in products for letter in made.letters]
+        return _Got([{"offset": letter.offset, "reason": letter.reason} for letter in letters], ())
     encoder = Json(time=TimeText.ISO).encoder(pipeline.streams()[test.at], test.at)
-    return [orjson.loads(row) for made in products for row in _encoded(made, test.at, encoder.encode)]
+    rows = [orjson.loads(row) for made in products for row in _encoded(made, test.at, encoder.encode)]
+    hints = [f"input row {letter.offset + 1} is dead: {letter.reason}" for letter in letters]
+    if len(rows) < len(test.expect) and not test.close_windows and test.at in shard.close().rows:
+        hints.append("more rows come with `close_windows: true`: the time of the input closes no further window")
+    return _Got(rows, hints)
 
 
 def _encoded(made: Product, stream: str, encode: Any) -> Sequence[bytes]:  # an encoder's method

@@ -19,6 +19,16 @@ _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\((.*)\)\s*", re.DOTALL)
 _NUMBER = re.compile(r"(.*),\s*([-+\d.eE]+)\s*", re.DOTALL)
 _NAME = re.compile(r"\w+")
 
+_ELSEWHERE = {
+    "avg": "mean",
+    "average": "mean",
+    "stddev": "std",
+    "stdev": "std",
+    "variance": "var",
+    "nunique": "distinct",
+}
+"""What aggregates are called in SQL and elsewhere."""
+
 At = tuple["str | int", ...]
 
 
@@ -75,13 +85,7 @@ def parse_call(text: str, schema: Schema, at: At) -> Call:
     Raises:
         SpecError: if it isn't a call, or the aggregate, the argument or its type don't fit.
     """
-    match = _CALL.fullmatch(text)
-    if match is None or not _balanced(match[2]):
-        known = aggregates().get(text.strip())
-        columns = [name for name, type_ in schema.columns.items() if known and type_ in known.accepts]
-        fix = f"`{text.strip()}({columns[0] if known and known.needs_column else ''})`" if columns else None
-        raise SpecError([Problem(at, "an aggregate of a column, such as mean(temperature)", f"`{text}`", fix)])
-    name, argument = match[1], match[2].strip()
+    name, argument = _split(text, schema, at)
     found, number = _find(name, at)
     if found.number is not None and number is None:
         parts = _NUMBER.fullmatch(argument)
@@ -90,6 +94,8 @@ def parse_call(text: str, schema: Schema, at: At) -> Call:
             raise SpecError([Problem(at, expected, f"`{text}`")])
         argument = parts[1].strip()
         number = _to_float(parts[2], found.number, at)
+    if argument == "*" and not found.needs_column:
+        raise SpecError([Problem(at, f"`{name}()`, or `{name}` of a column", f"`{text}`", f"`{name}()`")])
     if not argument:
         if found.needs_column:
             raise SpecError([Problem(at, f"a column in `{name}(...)`", f"`{text}`")])
@@ -113,6 +119,19 @@ def parse_call(text: str, schema: Schema, at: At) -> Call:
         raise SpecError([Problem(at, str(error), f"`{text}`")]) from None
 
 
+def _split(text: str, schema: Schema, at: At) -> tuple[str, str]:
+    """Give the name and the argument of a call."""
+    match = _CALL.fullmatch(text)
+    if match is None or not _balanced(match[2]):
+        known = aggregates().get(text.strip())
+        columns = [name for name, type_ in schema.columns.items() if known and type_ in known.accepts]
+        fix = f"`{text.strip()}({columns[0] if known and known.needs_column else ''})`" if columns else None
+        if match is not None:
+            fix = "one aggregate a column; compute with their results in a `derive` behind the window"
+        raise SpecError([Problem(at, "an aggregate of a column, such as mean(temperature)", f"`{text}`", fix)])
+    return match[1], match[2].strip()
+
+
 def _find(name: str, at: At) -> tuple[type[Aggregate], float | None]:
     """Find an aggregate by its name, or by a short form that has the number in it."""
     known = aggregates()
@@ -122,7 +141,7 @@ def _find(name: str, at: At) -> tuple[type[Aggregate], float | None]:
         match = found.short.fullmatch(name) if found.short else None
         if match:
             return found, float(".".join(group for group in match.groups() if group))
-    near = difflib.get_close_matches(name, known, 1)
+    near = difflib.get_close_matches(_ELSEWHERE.get(name.lower(), name.lower()), known, 1)
     fix = f"did you mean `{near[0]}`?" if near else None
     raise SpecError([Problem(at, f"an aggregate: {', '.join(known)}", f"`{name}`", fix)])
 

@@ -82,7 +82,8 @@ class Plan:
 
     Attributes:
         at: int64 (3), where the kernel stands: the row, what of it is done, and the end of the window last given early.
-        counts: int64 (5), how many there are of: free panes, operations, rows given, late rows, panes to release.
+        counts: int64 (6), how many there are of: free panes, operations, rows given, late rows, panes to release, rows that
+            are late for some of their windows.
         into: int32, of: int32, the operations.
         given: int64 (`PER_GIVEN`, n), the rows given.
         late: int64 (3, n), the rows that are late, and start and end of the window they missed.
@@ -92,7 +93,7 @@ class Plan:
     def __init__(self) -> None:
         """Make a small plan; it grows."""
         self.at = np.zeros(3, np.int64)
-        self.counts = np.zeros(5, np.int64)
+        self.counts = np.zeros(6, np.int64)
         self.grow(1024)
 
     def grow(self, room: int) -> None:
@@ -105,7 +106,7 @@ class Plan:
 
     def begin(self, free: int) -> None:
         """Empty the plan."""
-        self.counts[:] = (free, 0, 0, 0, 0)
+        self.counts[:] = (free, 0, 0, 0, 0, 0)
 
 
 class WindowState(ABC):
@@ -140,7 +141,7 @@ class WindowState(ABC):
             ok = np.ones(len(batch), np.bool_)
             ok[[row for row, _ in failed]] = False
             batch = batch.keeping(ok)
-        given, late = [], []
+        given, late, partly_late = [], [], 0
         plan = self._plan
         plan.at[:] = (0, 0, NEVER)
         self.panes.reserve(int(batch.device.max(initial=0)) + 1, 3 * len(batch) + 64)
@@ -150,7 +151,8 @@ class WindowState(ABC):
             plan.begin(self.panes.free_count)
             before = plan.at.copy()
             self.plan(batch, plan)
-            free, ops, rows, lates, gone = plan.counts.tolist()
+            free, ops, rows, lates, gone, partly = plan.counts.tolist()
+            partly_late += partly
             self.panes.free_count = free
             self.panes.update(values, batch.ts, plan.into[:ops], plan.of[:ops])
             given.append(self.rows(batch, plan.given[:, :rows]))
@@ -164,7 +166,8 @@ class WindowState(ABC):
                 plan.grow(2 * len(plan.into))
             self.panes.reserve(0, 2 * self.panes.free_count if stuck else 3 * len(batch) + 64)
         rejects = [Reject(int(batch.offset[row]), reason) for row, reason in dict(failed).items()]
-        return replace(self.output(batch, given, np.concatenate(late, axis=1)), rejects=rejects)
+        output = self.output(batch, given, np.concatenate(late, axis=1))
+        return replace(output, rejects=rejects, partly_late=partly_late)
 
     def output(self, batch: Batch, given: list[Batch], late: NDArray[np.int64]) -> Outputs:
         """Put together what the plans gave, and the late rows with the window they missed and by how much."""

@@ -25,13 +25,17 @@ from __future__ import annotations
 from math import gcd
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from typing_extensions import Self
 
-from operators.base import Inputs, Snapshot
-from operators.duration import PositiveDuration
+from operators.base import Inputs, Snapshot, unfit
+from operators.duration import PositiveDuration, format_duration
 from operators.time import Instant
 from operators.window.base import EarlyWindow
 from operators.window.slices import Slices
+
+MOST_WINDOWS = 100_000
+"""Windows that a row may be in: each gives a row of its own."""
 
 
 class Hopping(EarlyWindow):
@@ -44,6 +48,14 @@ class Hopping(EarlyWindow):
     origin: Instant = Field(
         0, description="A time at which a window begins, such as `2026-01-05` or `2026-01-01T06:00Z`."
     )
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Self:
+        if self.size > MOST_WINDOWS * self.slide:
+            expected = f"a slide by which a row is in at most {MOST_WINDOWS:,} windows"
+            least = format_duration(-(-self.size // MOST_WINDOWS))
+            raise unfit(expected, at="slide", fix=f"{least} or more; is its unit right?")
+        return self
 
     def build(self, inputs: Inputs, resume: Snapshot | None = None) -> Slices:
         """Make a state with no window open, or go on from a snapshot."""

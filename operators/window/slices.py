@@ -34,7 +34,7 @@ _FROM, _TO, _NEWEST, _DUE, _CLOSED, _OLDEST, _OPEN, _BEFORE, _TURNED, _INCLUDED,
 # What is kept of a slice: the time that it covers, its neighbours on the device's list, the stretch of `early` in which it
 # last changed, and once it is turned the pane of all from it on: its own, unless what was in it alone is needed later.
 _START, _UNTIL, _OLDER, _NEWER, _CHANGED, _ALL = range(6)
-_FREE, _OPS, _GIVEN, _LATE, _RELEASED = range(5)
+_FREE, _OPS, _GIVEN, _LATE, _RELEASED, _PARTLY = range(6)
 _TAKEN, _CLOSING = 1, 2
 
 
@@ -256,6 +256,7 @@ def _take(row, begin, until, looks_back, slot, panes, free, counts, into, of):  
     _do(pane, row, counts, into, of)
     if begin >= slot[_CLOSED]:
         return
+    counts[_PARTLY] += 1
     # A window that has closed included the slice already, or would have: it is kept up to date wherever it is.
     if slot[_TURNED] >= 0 and begin <= panes[slot[_TURNED], _START]:
         if new:

@@ -60,7 +60,7 @@ class Tumbling(EarlyWindow):
             return self
         if self.size % _DAY:
             expected = "whole days with a `time_zone`"
-            raise unfit(expected, at="size", fix="leave `time_zone` out: shorter windows are the same everywhere")
+            raise unfit(expected, at="size", fix="leave `time_zone` out, and give an `origin` that is midnight there")
         if self.origin % _DAY:
             expected = "a date with a `time_zone`, since windows begin at midnight there"
             raise unfit(expected, at="origin")

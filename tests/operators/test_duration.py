@@ -64,6 +64,24 @@ def test_what_isnt_a_duration_is_refused_with_examples(value: object) -> None:
     assert "1h30m" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("1min", "1m"), ("5 minutes", "5 m"), ("2 Hours 5 mins", "2 h 5 m"), ("90secs", "90s"), ("1day", "1d")],
+)
+def test_units_by_other_names_are_recognised(text: str, meant: str) -> None:
+    with pytest.raises(PydanticCustomError) as caught:
+        parse_duration(text)
+    assert caught.value.context is not None
+    assert caught.value.context["fix"] == f"did you mean `{meant}`?"
+
+
+@pytest.mark.parametrize("text", ["1 m 30 s", "1m 30s", " 1m30s "])
+def test_spaces_stand_between_numbers_and_units(text: str) -> None:
+    assert parse_duration(text) == 90 * S
+    with pytest.raises(PydanticCustomError):
+        parse_duration("1 0s")
+
+
 @pytest.mark.parametrize("number", [5, 0, 2.5])
 def test_a_bare_number_is_asked_for_its_unit(number: float) -> None:
     with pytest.raises(PydanticCustomError) as caught:

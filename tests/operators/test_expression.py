@@ -211,6 +211,31 @@ def test_a_time_is_compared_with_a_timestamp() -> None:
     assert of("ts > TIMESTAMP '2023-01-01'") is True
 
 
+@pytest.mark.parametrize(
+    "text", ["ts > 1767225600", "1767225600 < ts", "ts = 1.5", "n > 1 AND ts BETWEEN 1 AND 2", "COALESCE(ts, 5) > ts"]
+)
+def test_a_time_is_no_number(text: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        Expression(text, SCHEMA)
+    (problem,) = caught.value.problems
+    assert problem.expected == "a time compared with a time"
+    assert "::timestamp" in str(problem.fix)
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ('status = "on"', "write a text as `'on'`"),
+        ("ok && ok", "write AND"),
+        ("ts > '2026-01-01'", "write a time as `'2026-01-31T12:00:00'::timestamp`"),
+    ],
+)
+def test_a_slip_in_sql_is_told_with_its_mend(text: str, fix: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        Expression(text, SCHEMA)
+    assert fix in str(caught.value.problems[0].fix)
+
+
 def test_a_duration_isnt_a_value_of_a_column() -> None:
     with pytest.raises(SpecError, match="Duration"):
         Expression("ts - ts", SCHEMA)

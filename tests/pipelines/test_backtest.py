@@ -278,6 +278,20 @@ def test_sorting_takes_the_rows_by_event_time() -> None:
     assert written(Path("plain")) == written(Path("by_time")), "what is sorted already isn't changed"
     late = run(mill(WINDOWS), "backwards.csv", "-o", "late")
     assert told(late)["w.late, which no sink reads"] == "716"
+    assert (
+        "716 of 720 rows came late to `w`, and no sink reads them: is the file out of order? Try --sort" in late.stderr
+    )
+
+
+def test_rows_that_are_late_for_some_of_their_windows_are_told() -> None:
+    # size 10s, slide 5s, lateness 2s: 7 comes behind 13, when the window to 10 has closed and that to 15 has not
+    rows = [{**ROWS[0], "at": ROWS[0]["at"] + 1_000 * second} for second in (1, 13, 7, 40)]
+    pl.DataFrame(rows).write_csv("r.csv")
+    steps = WINDOWS.replace("tumbling: 10s", "hopping: {size: 10s, slide: 5s}")
+    assert steps != WINDOWS
+    table = told(run(mill(steps), "r.csv"))
+    assert table["w: late for some of their windows, not for all"] == "1"
+    assert not any(name.startswith("w.late") for name in table)
 
 
 def test_rows_of_one_time_stay_in_the_order_of_the_file() -> None:

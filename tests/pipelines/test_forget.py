@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def put(shard: Shard, number: int) -> Product:
 
 def kept(shard: Shard) -> int:
     """Count the bytes of all that a shard keeps."""
-    states = [*(state for _, _, _, state in shard._steps), shard._clock, shard._devices]
+    states: list[Any] = [*(state for _, _, _, state in shard._steps), shard._clock, shard._devices]
     return sum(array.nbytes for state in states for array in state.snapshot().values())
 
 

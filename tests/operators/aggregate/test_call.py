@@ -74,6 +74,20 @@ def test_what_isnt_one_call_is_refused(text: str) -> None:
     assert problem(text)[1] == f"`{text}`"
 
 
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("avg(temperature)", "did you mean `mean`?"),
+        ("MEAN(temperature)", "did you mean `mean`?"),
+        ("stddev(temperature)", "did you mean `std`?"),
+        ("count(*)", "`count()`"),
+        ("max(temperature) - min(temperature)", "in a `derive` behind the window"),
+    ],
+)
+def test_what_is_written_as_elsewhere_gets_its_mend(text: str, fix: str) -> None:
+    assert fix in str(problem(text)[2])
+
+
 def test_the_bare_name_of_an_aggregate_gets_its_parentheses() -> None:
     assert problem("count")[2] == "`count()`"
 

@@ -14,7 +14,7 @@ from operators.batch import Schema, Type
 from operators.clock import END
 from operators.window.hopping import Hopping
 from operators.window.tumbling import Tumbling
-from tests.operators.rows import HOUR, MINUTE, SCHEMA, SECOND, Row, Runner, clocked, run, streams
+from tests.operators.rows import HOUR, MINUTE, SCHEMA, SECOND, Row, Runner, clocked, cut, cuts, run, streams, to_batch
 from tests.operators.window.oracle import EVERY, Grid, at, gathered, seconds, spans
 
 SPECS: list[dict[str, Any]] = [
@@ -48,6 +48,29 @@ def test_a_row_is_counted_in_every_window_that_covers_it() -> None:
     #           [10-------)
     made = run(hopping("10s", "5s"), clocked([at(12)], close=True))
     assert spans(made.main) == [(5, 15, 1), (10, 20, 1)]
+
+
+@given(data=st.data())
+def test_rows_that_are_late_for_some_of_their_windows_are_counted(data: st.DataObject) -> None:
+    spec = data.draw(st.sampled_from([hopping("10s", "5s"), hopping("10s", "3s"), hopping("10s", "10s")]))
+    rows = data.draw(streams(spec.reach(), forgetting=False))
+    grid = Grid(spec.size, spec.slide, spec.origin)
+    reached: dict[bytes, int] = {}
+    partly = 0
+    for row in rows:
+        ends = [end for _, end in grid.around(row.ts)]
+        closed = [end for end in ends if row.device in reached and end <= reached[row.device]]
+        partly += row.live and 0 < len(closed) < len(ends)
+        reached[row.device] = row.watermark
+    runner = Runner(spec)
+    cut_rows = [to_batch(piece, SCHEMA, runner.devices) for piece in cut(rows, data.draw(cuts(rows)))]
+    assert sum(runner.state.on_batch(batch).partly_late for batch in cut_rows) == partly
+
+
+def test_a_slide_by_which_a_row_is_in_too_many_windows_is_refused() -> None:
+    with pytest.raises(ValidationError, match="at most 100,000 windows"):
+        hopping("1d", "5ms")
+    assert hopping("1d", "864ms")
 
 
 def test_a_slide_that_doesnt_divide_the_size_leaves_rows_in_more_or_fewer_windows() -> None:
