@@ -21,7 +21,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from operators.batch import Batch, Schema, Text, is_missing
+from operators.batch import Batch, Schema, Text, Type, is_missing
 from pipelines.plan import SOURCE, Pipeline
 from pipelines.shard import Product
 
@@ -47,11 +47,13 @@ class Curve:
         stream: its stream.
         column: its name.
         windows: whether its rows are of windows.
+        holds: whether a value holds until the next one, as a bool does.
     """
 
     stream: str
     column: str
     windows: bool
+    holds: bool = False
 
 
 @dataclass(slots=True)
@@ -157,7 +159,8 @@ class Picture:
         first, last = self._range[device]
         figure = Figure(figsize=(11, 1.2 + 2.4 * len(self._panels)), layout="constrained")
         axes: list[Axes] = list(figure.subplots(len(self._panels), 1, sharex=True, squeeze=False)[:, 0])
-        figure.suptitle(f"{device}   ·   {self._name}", x=0.01, ha="left", fontsize=12, fontweight="bold")
+        dates = " to ".join(dict.fromkeys(str(_day(np.array([time]))[0])[:10] for time in (first, last - 1)))
+        figure.suptitle(f"{device}   ·   {self._name}   ·   {dates}", x=0.01, ha="left", fontsize=12, fontweight="bold")
         margin = max(int(0.01 * (last - first)), 1_000_000)
         limits = first - margin, last + margin
         for axis, panel in zip(axes, self._panels, strict=True):
@@ -232,7 +235,8 @@ class Picture:
         # Readings lie broad and pale behind what a window gave, so that both are seen, in noise and where they are alike.
         look: dict[str, Any] = {"lw": 1.8, "alpha": 0.4, "zorder": 3} if behind else {"lw": 1.0, "zorder": 4}
         label = curve.column if curve.stream == SOURCE else f"{curve.column} ({curve.stream})"
-        axis.plot(day, np.insert(y, breaks, np.nan), color=colour, label=label, **look)
+        drawn = "steps-post" if curve.holds and not curve.windows else "default"
+        axis.plot(day, np.insert(y, breaks, np.nan), color=colour, label=label, drawstyle=drawn, **look)
         axis.plot(_day(x[places]), y[places], ".", color=colour, ms=3, zorder=3)
 
     def _shade(self, axis: Axes, spans: Sequence[Span], limits: tuple[int, int]) -> None:
@@ -264,7 +268,7 @@ def _curve(name: str, schemas: Mapping[str, Schema]) -> Curve:
         message = f"`{name}` is {type_}: numbers and bools can be drawn"
         raise PictureError(message)
     windows = schema.time is None and {"window_start", "window_end"} <= set(schema.columns)
-    return Curve(stream, column, windows)
+    return Curve(stream, column, windows, type_ is Type.BOOL)
 
 
 def steps(

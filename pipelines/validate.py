@@ -52,9 +52,20 @@ def validate(
     try:
         return model.model_validate(data, context={"folder": Path(located.file).parent})
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            _refuse(located, model, detail, to_file)
+        details = error.errors(include_url=False)
+        misspelt = {
+            (*found["loc"][:-1], _meant(model, found)) for found in details if found["type"] == "extra_forbidden"
+        }
+        for detail in details:
+            if detail["type"] != "missing" or detail["loc"] not in misspelt:  # told once: what is there in its place
+                _refuse(located, model, detail, to_file)
         return None
+
+
+def _meant(model: type[BaseModel], extra: ErrorDetails) -> str | None:
+    """Guess which key was meant by one that there isn't."""
+    *inner, key = extra["loc"]
+    return next(iter(difflib.get_close_matches(str(key), _names_at(model, tuple(inner)), 1)), None)
 
 
 def refuse_problems(located: Located, problems: Iterable[Problem], place: Callable[[At], At]) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from operators.aggregate.base import aggregates
 from operators.base import kinds
 from pipelines import config
+from pipelines.located import ConfigError
 from pipelines.testing import run_tests
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +25,16 @@ def test_the_pipeline_in_the_readme_is_right_and_passes_its_own_tests(tmp_path: 
     results = run_tests(pipeline)
     assert len(results) == 2
     assert not any(result.differences for result in results)
+
+
+def test_the_mistake_in_the_readme_is_told_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (shown,) = re.findall(r"```\n(my\.yaml:.*?)```", README, re.DOTALL)
+    motes = (ROOT / "pipelines/examples/motes.yaml").read_text()
+    monkeypatch.chdir(tmp_path)
+    Path("my.yaml").write_text(motes.replace("      aggregate:\n", "      agregate:\n"))
+    with pytest.raises(ConfigError) as caught:
+        config.read(Path("my.yaml"), {})
+    assert shown in f"{caught.value}\n"
 
 
 def test_the_readme_names_every_operator_and_aggregate() -> None:

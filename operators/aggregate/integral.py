@@ -4,7 +4,7 @@ In tumbling and hopping windows the last reading holds to the window's end, and 
 start to its first reading, so the integrals of windows that follow each other add up. The energy in Wh of a power in W
 is `integral(power / 3600)`. Missing values are passed over: the reading before them goes on holding. Of no values it
 is missing, whatever came before the window. An infinite value that holds for any time makes it infinite. Readings may
-come up to 16 out of order; see `operators.aggregate.ordered` for this and for which reading is the one before.
+come out of order, within bounds: docs/time.md says which, and which reading is the one before a window.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The sample standard deviation of a column: the square root of its variance, from the same numbers as `var`.
 
-It is missing below two values, and where a value is infinite. See `operators.aggregate.var` for the method.
+It is missing below two values, and where a value is infinite. See `var` for the method.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A window holds the rows with `window_start <= ts < window_end`. It closes when its device's watermark reaches its end,
 and gives one row then. A row goes into the windows that are still open; one for which all have closed goes to the side
-output `late`. The slide needn't divide the size; where it is larger, rows between two windows belong to none.
+output `late`, and one for which some have is counted: the run's summary says how many. The slide needn't divide the
+size; where it is larger, rows between two windows belong to none. A row is in at most 100,000 windows.
 
     size 10s, slide 5s    0s        5s        10s       15s       20s
     readings                  a          b        c  d

@@ -84,8 +84,7 @@ MISTAKES = [
     case(
         "agregate",
         "    window:\n" + WINDOW,
-        "    window: #!\n      tumbling: 1m\n      agregate: {n: count()} #!\n",
-        Says("steps[2].window.aggregate", "a key `aggregate`", "nothing"),
+        "    window:\n      tumbling: 1m\n      agregate: {n: count()} #!\n",
         Says(
             "steps[2].window.agregate",
             "one of the keys aggregate, ",
