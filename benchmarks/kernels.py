@@ -34,6 +34,7 @@ from pipelines.reference import entries, read_example
 
 ROWS = 10_000
 LATENESS = 5_000_000
+SEED = 1
 SIX = {
     "n": "count()",
     "total": "sum(temperature)",
@@ -107,7 +108,9 @@ def batches(devices: int, schema: Schema, rate: int, seed: int) -> Iterator[Batc
         first += ROWS
 
 
-def measure(spec: Operator, schema: Schema, devices: int, minutes: float, rate: int, seed: int = 1) -> dict[str, float]:
+def measure(
+    spec: Operator, schema: Schema, devices: int, minutes: float, rate: int, seed: int = SEED
+) -> dict[str, float]:
     """Put rows through an operator.
 
     Args:
@@ -139,13 +142,13 @@ def measure(spec: Operator, schema: Schema, devices: int, minutes: float, rate: 
     return {"ns_per_event": float(np.median(stretches)) / ROWS, "bytes_per_device": kept / devices}
 
 
-def processor() -> str:
-    """Name the processor."""
+def machine() -> dict[str, str]:
+    """Name the processor and the Python that figures are of."""
+    processor = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        processor = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), processor)
+    return {"machine": processor, "python": platform.python_version()}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -178,8 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             table.add_row(name, *cells)
     out.print(table)
     if options.json:
-        machine = {"machine": processor(), "python": platform.python_version(), "rate": options.rate}
-        options.json.write_text(json.dumps({**machine, "results": results}, indent=2) + "\n")
+        figures = {**machine(), "rate": options.rate, "seed": SEED, "results": results}
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

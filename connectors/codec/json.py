@@ -71,18 +71,23 @@ class _Decoder:
 def _suspects(values: Sequence[bytes | None], docs: Sequence[Any]) -> list[int]:
     """Give the rows that might name a key twice.
 
-    orjson keeps the last of equal keys and says nothing. What it read, written again, has fewer colons then. Escapes
-    could hide a colon or make one, so a value with a backslash is always a suspect.
+    orjson keeps the last of equal keys and says nothing. An object with as many colons as keys has no key twice, no object
+    within and no colon in a text. Others are written again: where a key stood twice there are fewer colons then. Escapes
+    could hide a colon or make one, so one of those with a backslash is always a suspect.
     """
+    raw: list[bytes] = [value or b"" for value in values]
+    had = np.fromiter(map(bytes.count, raw, repeat(b":")), np.int64, len(raw))
+    rows = np.arange(len(raw))
+    if set(map(type, docs)) == {dict}:
+        rows = rows[had != np.fromiter(map(len, docs), np.int64, len(docs))]
+    left: list[int] = rows.tolist()
     try:
-        written = list(map(orjson.dumps, docs))
+        written = list(map(orjson.dumps, map(docs.__getitem__, left)))
     except orjson.JSONEncodeError:
-        return list(range(len(docs)))  # one is nested deeper than orjson writes, though not than it reads
-    raw = [value or b"" for value in values] if None in values else values
-    had = np.fromiter(map(bytes.count, raw, repeat(b":")), np.int64, len(values))  # type: ignore[arg-type]  # no None left
-    has = np.fromiter(map(bytes.count, written, repeat(b":")), np.int64, len(values))
-    escapes = np.fromiter(map(bytes.find, raw, repeat(b"\\")), np.int64, len(values))  # type: ignore[arg-type]  # as above
-    return np.flatnonzero((had != has) | (escapes >= 0)).tolist()  # type: ignore[no-any-return]  # numpy's list
+        return left  # one is nested deeper than orjson writes, though not than it reads
+    has = np.fromiter(map(bytes.count, written, repeat(b":")), np.int64, len(left))
+    escapes = np.fromiter(map(bytes.find, map(raw.__getitem__, left), repeat(b"\\")), np.int64, len(left))
+    return [row for row, suspect in zip(left, ((had[rows] != has) | (escapes >= 0)).tolist(), strict=True) if suspect]
 
 
 def _once(value: bytes | None) -> None:
