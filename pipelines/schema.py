@@ -7,7 +7,6 @@ are taken from where the loader finds them, so a new one is in the schema withou
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -126,12 +125,6 @@ class _Generator(GenerateJsonSchema):
         forms = told.get("anyOf", [told])
         # Limits of the option, such as `min_length`, are with the type that comes out of the validator.
         return {"anyOf": [inner if form.get("type") == inner.get("type") else form for form in forms]}
-
-    def function_after_schema(self, schema: core_schema.AfterValidatorFunctionSchema) -> Json:
-        made = super().function_after_schema(schema)
-        # The check of a name or a topic keeps its pattern in its closure (`pipelines.specs._pattern`).
-        pattern = inspect.getclosurevars(schema["function"]["function"]).nonlocals.get("pattern")
-        return {**made, "pattern": f"^(?:{pattern})$"} if isinstance(pattern, str) else made
 
 
 def _specs() -> tuple[dict[type[BaseModel], str], dict[str, Json]]:

@@ -3,30 +3,59 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StrictBool,
+    StrictStr,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from connectors.codec.base import Unit
 from operators.base import unfit
 from operators.duration import UNITS, Duration, PositiveDuration
 
 
-def _pattern(pattern: str, expected: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise unfit(expected)
-        return value
+@dataclass(frozen=True)
+class _Pattern:
+    """What a text has to look like, in the JSON Schema too.
 
-    return AfterValidator(check)
+    Attributes:
+        pattern: that the whole text matches.
+        expected: the same in words.
+    """
+
+    pattern: str
+    expected: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the text behind what it is annotated to."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Say the pattern."""
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
+
+    def _check(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise unfit(self.expected)
+        return value
 
 
 Name = Annotated[
-    StrictStr, _pattern(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and _ that doesn't begin with a digit")
+    StrictStr, _Pattern(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and _ that doesn't begin with a digit")
 ]
 Topic = Annotated[
-    StrictStr, _pattern(r"[A-Za-z0-9._-]{1,249}", "the name of a topic: letters, digits, `.`, `_` and `-`")
+    StrictStr, _Pattern(r"[A-Za-z0-9._-]{1,249}", "the name of a topic: letters, digits, `.`, `_` and `-`")
 ]
 
 
@@ -64,7 +93,7 @@ class KafkaSourceSpec(_Spec):
     topics: Annotated[list[Topic], BeforeValidator(_as_list)] = Field(
         min_length=1, description="topic or topics to read"
     )
-    brokers: Annotated[StrictStr, _pattern(r".*\S.*", "host:port of a broker")] = Field(
+    brokers: Annotated[StrictStr, _Pattern(r".*\S.*", "host:port of a broker")] = Field(
         "localhost:9092", description="host:port of one or more brokers, separated by commas"
     )
     group: StrictStr | None = Field(None, description="consumer group; the pipeline's name if left out")
@@ -156,7 +185,7 @@ class TestSpec(_Spec):
 class PipelineSpec(_Spec):
     """The whole file."""
 
-    name: Annotated[StrictStr, _pattern(r"[A-Za-z0-9._-]+", "a name of letters, digits, `.`, `_` and `-`")] = Field(
+    name: Annotated[StrictStr, _Pattern(r"[A-Za-z0-9._-]+", "a name of letters, digits, `.`, `_` and `-`")] = Field(
         description="the pipeline's name; also its consumer group"
     )
     source: SourceSpec = Field(description="where records come from")

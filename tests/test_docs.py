@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from operators.aggregate.base import aggregates
 from operators.base import kinds
 from pipelines import config
+from pipelines.__main__ import app
 from pipelines.located import ConfigError
 from pipelines.testing import run_tests
 
@@ -25,6 +28,23 @@ def test_the_pipeline_in_the_readme_is_right_and_passes_its_own_tests(tmp_path: 
     results = run_tests(pipeline)
     assert len(results) == 2
     assert not any(result.differences for result in results)
+
+
+def test_the_backtest_in_the_readme_runs_over_the_motes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (command,) = re.findall(r"`telemill (backtest .*?)`", README.partition("## The command line")[0])
+    readings = pl.read_csv(ROOT / "pipelines/examples/data/motes.csv.gz")
+    monkeypatch.chdir(tmp_path)
+    Path("motes.yaml").write_text(block)
+    readings.with_columns(ts=1_273_000_000_000 + pl.col("reading") * 5_000).write_csv("readings.csv")
+    result = CliRunner().invoke(app, command.split())
+    assert (result.exit_code, result.stderr) == (0, "")
+    minutes = pl.read_parquet("backtest-motes/minute.parquet")
+    assert minutes["n"].filter(minutes["final"]).sum() == len(readings)
+    assert not minutes["final"].all()
+    assert len(pl.read_parquet("backtest-motes/episode.motes.episodes.parquet")) == 2, "both times the kettle boiled"
+    assert pl.read_parquet("backtest-motes/alarms.parquet")["state"].to_list() == ["raised", "cleared"] * 2
+    assert {file.name for file in Path("backtest-motes").glob("*.png")} == {"1.png", "2.png", "3.png", "4.png"}
 
 
 def test_the_mistake_in_the_readme_is_told_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

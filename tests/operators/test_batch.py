@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from operators.batch import MISSING_INT, Batch, Schema, Text, Type, is_missing, join_columns, missing
 from operators.devices import DeviceTable
-from tests.operators.rows import DEVICES, NINE, SCHEMA, VALUES, Row, from_batch, from_column, to_batch, to_column
+from tests.operators.rows import DEVICES, NINE, SCHEMA, Row, from_batch, from_column, to_batch, to_column
+from tests.operators.streams import VALUES
 
 TEXTS = st.lists(VALUES[Type.TEXT], max_size=12)
 COLUMNS = st.sampled_from(list(Type)).flatmap(

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from operators.base import Operator, kinds
-from operators.batch import Schema, Type
+from operators.base import Inputs, Operator, kinds
+from operators.batch import Batch, Schema, Text, Type
 from operators.clock import FORGET
+from operators.devices import DeviceTable
 from tests.operators.rows import (
     AT_THE_END,
     DEVICES,
@@ -35,12 +36,12 @@ from tests.operators.rows import (
     Runner,
     clocked,
     cut,
-    cuts,
+    from_batch,
     run,
-    streams,
     test_module,
     to_batch,
 )
+from tests.operators.streams import cuts, streams
 
 KINDS = sorted(kinds())
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=".".join)
@@ -51,8 +52,6 @@ def specs(kind: tuple[str, ...]) -> list[Operator]:
 
 
 NEEDS = ("SPECS", "oracle")
-NEVER_FORGET: set[tuple[str, ...]] = set()
-"""Operators that don't know yet what it means that a device is forgotten."""
 
 
 def drawn(data: st.DataObject, kind: tuple[str, ...]) -> tuple[Operator, list[Row]]:
@@ -137,6 +136,50 @@ def test_the_kernel_equals_the_oracle(kind: tuple[str, ...], data: st.DataObject
     for side in made.rows:
         assert made.rows[side] == expected.get(side, []), f"output `{side}`"
     assert [reject.offset for reject in made.rejects] == [row.offset for row in expected.get("rejects", [])]
+
+
+@pytest.fixture(scope="module")
+def crowd() -> tuple[Batch, DeviceTable]:
+    """Three readings of each of 100,000 devices, which are so far apart that windows close between them; then the end."""
+    count = 100_000
+    devices = DeviceTable(SCHEMA.device)
+    slots = devices.slots([b"device %d" % number for number in range(count)])
+    random = np.random.default_rng(7)
+    device = np.concatenate([random.permutation(slots) for _ in range(4)])
+    times = np.repeat([0, 20 * SECOND, 2 * MINUTE, 0], count) + device % 1_000
+    ends = np.arange(4 * count) >= 3 * count
+    ts = np.where(ends, AT_THE_END, NINE + times)
+    watermark = np.where(ends, AT_THE_END, ts - 5 * SECOND)
+    values: dict[Type, Any] = {
+        Type.FLOAT: random.normal(20, 5, 4 * count),
+        Type.INT: random.integers(-3, 4, 4 * count),
+        Type.BOOL: random.integers(0, 2, 4 * count).astype(np.int8),
+        Type.TEXT: Text(random.integers(0, 2, 4 * count).astype(np.int32), ["3", "-2.5"]),
+    }
+    columns = {name: values[type_] for name, type_ in SCHEMA.columns.items()}
+    return Batch(device, ts, watermark, np.arange(4 * count), ~ends, columns), devices
+
+
+@every_kind
+def test_a_device_among_a_hundred_thousand_gets_what_it_gets_alone(
+    kind: tuple[str, ...], crowd: tuple[Batch, DeviceTable]
+) -> None:
+    batch, devices = crowd
+    spec, *_ = specs(kind)
+    watched = [0, 1, 4_095, 65_536, 99_999]
+
+    def of_watched(rows: Batch) -> dict[str, list[Row]]:
+        state = spec.build(Inputs(SCHEMA, devices, PIPELINE, STEP))
+        out = state.on_batch(rows)
+        made = {"": out.main, **out.sides}
+        return {
+            side: from_batch(made[side].take(np.isin(made[side].device, watched)), schema, devices)
+            for side, schema in spec.outputs(SCHEMA).items()
+        }
+
+    among = of_watched(batch)
+    assert among == of_watched(batch.take(np.isin(batch.device, watched)))
+    assert among[""], "nothing came out"
 
 
 @every_kind

@@ -13,7 +13,8 @@ from operators.base import SpecError
 from operators.batch import Schema, Type
 from operators.devices import DeviceTable
 from operators.expression import Expression
-from tests.operators.rows import DEVICES, NINE, SCHEMA, VALUES, YEAR_1, YEAR_9999, Row, from_column, to_batch
+from tests.operators.rows import DEVICES, NINE, SCHEMA, YEAR_1, YEAR_9999, Row, from_column, to_batch
+from tests.operators.streams import VALUES
 
 INF = float("inf")
 

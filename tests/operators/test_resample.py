@@ -18,21 +18,8 @@ from operators.batch import Schema, Type
 from operators.clock import END, FORGET
 from operators.resample import Resample
 from operators.window.tumbling import Tumbling
-from tests.operators.rows import (
-    DAY,
-    HOUR,
-    MINUTE,
-    NINE,
-    SCHEMA,
-    SECOND,
-    Near,
-    Reading,
-    Row,
-    Runner,
-    clocked,
-    run,
-    streams,
-)
+from tests.operators.rows import DAY, HOUR, MINUTE, NINE, SCHEMA, SECOND, Near, Reading, Row, Runner, clocked, run
+from tests.operators.streams import streams
 
 SPECS: list[dict[str, Any]] = [
     {"every": "10s", "how": "linear", "gap": "1m"},

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from operators.aggregate.base import aggregates
 from operators.batch import Type
 from tests.operators.aggregate.window import Bounds, aggregated, expected, load_oracles
-from tests.operators.rows import MINUTE, VALUES, test_module
+from tests.operators.rows import MINUTE, test_module
+from tests.operators.streams import VALUES
 
 load_oracles()
 

@@ -18,7 +18,8 @@ from operators.window.hopping import Hopping
 from operators.window.tumbling import Tumbling
 from tests.operators.aggregate.pool import Pool
 from tests.operators.aggregate.window import aggregated
-from tests.operators.rows import MINUTE, SECOND, VALUES, Row, Runner, clocked, cut
+from tests.operators.rows import MINUTE, SECOND, Row, Runner, clocked, cut
+from tests.operators.streams import VALUES
 
 FEW = 64
 ERROR = 1.04 / 4096**0.5

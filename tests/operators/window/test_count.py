@@ -17,7 +17,8 @@ from operators.clock import END, FORGET
 from operators.filter import Filter
 from operators.window.count import Count
 from operators.window.tumbling import Tumbling
-from tests.operators.rows import MINUTE, NINE, SCHEMA, SECOND, Made, Row, Runner, clocked, run, streams
+from tests.operators.rows import MINUTE, NINE, SCHEMA, SECOND, Made, Row, Runner, clocked, run
+from tests.operators.streams import streams
 from tests.operators.window.oracle import EVERY, Out, Window, at, punctuation, seconds, spans, sum_up, told
 
 SPECS: list[dict[str, Any]] = [

@@ -14,7 +14,8 @@ from operators.batch import Schema, Type
 from operators.clock import END
 from operators.window.hopping import Hopping
 from operators.window.tumbling import Tumbling
-from tests.operators.rows import HOUR, MINUTE, SCHEMA, SECOND, Row, Runner, clocked, cut, cuts, run, streams, to_batch
+from tests.operators.rows import HOUR, MINUTE, SCHEMA, SECOND, Row, Runner, clocked, cut, run, to_batch
+from tests.operators.streams import cuts, streams
 from tests.operators.window.oracle import EVERY, Grid, at, gathered, seconds, spans
 
 SPECS: list[dict[str, Any]] = [

@@ -17,20 +17,8 @@ from operators.batch import Schema
 from operators.clock import END, FORGET, NEVER
 from operators.window.session import Session
 from operators.window.tumbling import Tumbling
-from tests.operators.rows import (
-    DEVICES,
-    HOUR,
-    MINUTE,
-    NINE,
-    SCHEMA,
-    SECOND,
-    Reading,
-    Row,
-    Runner,
-    clocked,
-    run,
-    streams,
-)
+from tests.operators.rows import DEVICES, HOUR, MINUTE, NINE, SCHEMA, SECOND, Reading, Row, Runner, clocked, run
+from tests.operators.streams import streams
 from tests.operators.window.oracle import EVERY, Out, Window, at, late, punctuation, seconds, spans, sum_up, told
 
 SPECS: list[dict[str, Any]] = [

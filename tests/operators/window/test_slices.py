@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from operators.window.base import Plan
 from operators.window.hopping import Hopping
 from operators.window.slices import Slices
-from tests.operators.rows import HOUR, MINUTE, NINE, SECOND, Near, Row, Runner, clocked, run, streams
+from tests.operators.rows import HOUR, MINUTE, NINE, SECOND, Near, Row, Runner, clocked, run
+from tests.operators.streams import streams
 
 AGGREGATES = {"n": "count()", "total": "sum(n)", "first": "first(ts)", "last": "last(ts)", "area": "integral(score)"}
 

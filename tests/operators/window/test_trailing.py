@@ -18,7 +18,8 @@ from operators.clock import FORGET
 from operators.filter import Filter
 from operators.window.trailing import Trailing
 from operators.window.tumbling import Tumbling
-from tests.operators.rows import MINUTE, SCHEMA, SECOND, Made, Near, Row, Runner, clocked, run, streams
+from tests.operators.rows import MINUTE, SCHEMA, SECOND, Made, Near, Row, Runner, clocked, run
+from tests.operators.streams import streams
 from tests.operators.window.oracle import EVERY, Out, Window, aggregated, at
 
 SPECS: list[dict[str, Any]] = [

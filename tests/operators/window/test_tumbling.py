@@ -17,20 +17,8 @@ from operators.batch import Schema, Type
 from operators.clock import FORGET
 from operators.filter import Filter
 from operators.window.tumbling import Tumbling
-from tests.operators.rows import (
-    DEVICES,
-    HOUR,
-    MINUTE,
-    NINE,
-    SCHEMA,
-    SECOND,
-    Near,
-    Row,
-    Runner,
-    clocked,
-    run,
-    streams,
-)
+from tests.operators.rows import DEVICES, HOUR, MINUTE, NINE, SCHEMA, SECOND, Near, Row, Runner, clocked, run
+from tests.operators.streams import streams
 from tests.operators.window.oracle import EVERY, Days, Grid, at, gathered, spans
 
 SPECS: list[dict[str, Any]] = [
