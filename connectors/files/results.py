@@ -83,15 +83,19 @@ def write(frame: pl.DataFrame, file: Path, format_: FileFormat) -> None:
     Raises:
         OSError: if the file can't be written.
     """
-    if format_ is FileFormat.PARQUET:
-        frame.write_parquet(file, compression="zstd", row_group_size=_ROW_GROUP)
-        return
-    times = [name for name, type_ in frame.schema.items() if isinstance(type_, pl.Datetime)]
-    text = frame.with_columns(_iso(name) for name in times)
-    if format_ is FileFormat.CSV:
-        text.write_csv(file)
-    else:
-        text.write_ndjson(file)
+    try:
+        if format_ is FileFormat.PARQUET:
+            frame.write_parquet(file, compression="zstd", row_group_size=_ROW_GROUP)
+            return
+        times = [name for name, type_ in frame.schema.items() if isinstance(type_, pl.Datetime)]
+        text = frame.with_columns(_iso(name) for name in times)
+        if format_ is FileFormat.CSV:
+            text.write_csv(file)
+        else:
+            text.write_ndjson(file)
+    except (OSError, pl.exceptions.ComputeError) as error:  # polars wraps what a Parquet file meets
+        message = f"{file}: can't be written: {error}"
+        raise OSError(message) from None
 
 
 def _iso(name: str) -> pl.Expr:

@@ -126,3 +126,10 @@ def test_a_device_is_named_when_its_rows_come() -> None:
         table.slots([name])
         found.add(Batch.punctuations(np.zeros(1, np.uint32), np.zeros(1, np.int64), np.zeros(1, np.int64), {}), table)
     assert found.frame()["dev"].to_list() == ["a", "b"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
+@pytest.mark.parametrize("format_", list(FileFormat))
+def test_a_file_that_cannot_be_written_is_named(format_: FileFormat) -> None:
+    with pytest.raises(OSError, match=r"/dev/full: can't be written: .*No space left"):
+        write(pl.DataFrame({"a": [1.0]}), Path("/dev/full"), format_)
