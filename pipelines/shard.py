@@ -64,6 +64,7 @@ class Counts:
         rows: rows put out, by stream; late ones under `ID.late`, those that a sink with a condition writes under
             `Sink.written`.
         dead: records that couldn't be processed.
+        moved: how often a silent device was moved on by the clock of the others, or of the wall.
         forgotten: devices that were forgotten.
         partly_late: by step, rows that came in time for some of their windows and too late for others.
     """
@@ -71,6 +72,7 @@ class Counts:
     records: int = 0
     rows: Counter[str] = field(default_factory=Counter)
     dead: int = 0
+    moved: int = 0
     forgotten: int = 0
     partly_late: Counter[str] = field(default_factory=Counter)
 
@@ -79,6 +81,7 @@ class Counts:
         self.records += other.records
         self.rows += other.rows
         self.dead += other.dead
+        self.moved += other.moved
         self.forgotten += other.forgotten
         self.partly_late += other.partly_late
 
@@ -163,6 +166,7 @@ class Shard:
 
     def _run(self, batch: Batch) -> tuple[dict[str, Batch], list[Reject], list[Letter]]:
         """Put a batch through every step; gives the streams, which records were rejected, and which rows that steps made."""
+        self.counts.moved += int(np.count_nonzero(~batch.live & (batch.watermark < END)))
         streams = {SOURCE: batch}
         rejects: list[Reject] = []
         of_made: list[Letter] = []

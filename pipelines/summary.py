@@ -47,5 +47,7 @@ def asides(counts: Counts, read: Collection[str]) -> Iterator[tuple[str, int]]:
         yield f"{step}: late for some of their windows, not for all", rows
     if DEAD not in read:
         yield "dead, which no sink reads", counts.dead
+    if counts.moved:
+        yield "silent devices moved on", counts.moved
     if counts.forgotten:
         yield "devices forgotten", counts.forgotten

@@ -223,11 +223,13 @@ def test_a_condition_keeps_nothing_between_batches(tmp_path: Path) -> None:
 
 def test_counts_add_up() -> None:
     total = Counts()
-    one = Counts(records=3, dead=1)
+    one = Counts(records=3, dead=1, moved=4, forgotten=5)
     one.rows["source"] += 2
+    one.partly_late["w"] += 6
     total.add(one)
     total.add(one)
-    assert (total.records, total.rows["source"], total.dead) == (6, 4, 2)
+    assert (total.records, total.rows["source"], total.dead, total.moved, total.forgotten) == (6, 4, 2, 8, 10)
+    assert total.partly_late == {"w": 12}
 
 
 def test_a_shard_says_which_steps_keep_something_between_batches() -> None:
@@ -254,7 +256,11 @@ def test_wall_time_without_records_closes_windows() -> None:
     assert mill.on_idle(60_000_000).rows == {}
     product = mill.on_idle(6 * 60_000_000)
     assert product.records == 0
-    assert product.rows["minute"].offset.tolist() == [3] * len({reading["mote_id"] for reading in readings(4)})
+    devices = len({reading["mote_id"] for reading in readings(4)})
+    assert product.rows["minute"].offset.tolist() == [3] * devices
+    assert mill.counts.moved == devices
+    mill.close()
+    assert mill.counts.moved == devices, "the end of a run is no silence"
 
 
 def disturbed(count: int) -> list[bytes | None]:
