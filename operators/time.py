@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta, timezone
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError, WithJsonSchema
 
 from operators.base import unfit
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_DATETIME = TypeAdapter(datetime)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _EXPECTED = "a date such as 2026-01-05, or a time with its offset such as 2026-01-05T06:00:00Z"
 
 
@@ -29,10 +32,11 @@ def parse_instant(value: object) -> int:
     elif isinstance(value, date):
         at = datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
     else:
+        text = str(value).strip()
         try:
-            text = str(value).strip()
-            at = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)
-        except ValueError:
+            # Python 3.10's own `fromisoformat` reads neither `Z` nor a tenth of a second.
+            at = _DATETIME.validate_python(text if _DATE.match(text) else "")
+        except ValidationError:
             raise unfit(_EXPECTED) from None
         if len(text) == len("2026-01-05"):
             at = at.replace(tzinfo=timezone.utc)

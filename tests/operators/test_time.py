@@ -22,6 +22,8 @@ from tests.operators.rows import DAY, HOUR, YEAR_1, YEAR_9999
         ("1970-01-01T01:00:00Z", HOUR),
         ("1970-01-01T01:00:00+01:00", 0),
         ("1970-01-01T00:00:00.000001Z", 1),
+        ("1970-01-01T00:00:00.5z", 500_000),
+        ("1970-01-01 01:00Z", HOUR),
         (date(1970, 1, 2), DAY),
         (datetime(1970, 1, 1, 1, tzinfo=timezone.utc), HOUR),
         (datetime(1970, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))), 0),
@@ -32,7 +34,9 @@ def test_a_point_in_time_is_read(written: object, us: int) -> None:
     assert parse_instant(written) == us
 
 
-@pytest.mark.parametrize("written", ["", "tomorrow", "2026-13-01", 1_700_000_000, None, "2026-01-31T12:00"])
+@pytest.mark.parametrize(
+    "written", ["", "tomorrow", "2026-13-01", "2026-01-05x", 1_700_000_000, "1700000000", None, "2026-01-31T12:00"]
+)
 def test_what_isnt_a_point_in_time_is_refused(written: object) -> None:
     with pytest.raises(PydanticCustomError) as caught:
         parse_instant(written)
