@@ -45,12 +45,15 @@ _TO_POLARS: Mapping[Type, pl.DataType] = {
 _NODES = {"Column", "Literal", "BinaryExpr", "Cast", "Ternary", "Function", "Alias"}
 """The kinds of polars expressions that can work on one row alone; functions are tried out besides."""
 _ARITHMETIC = {"Plus", "Minus", "Multiply", "Divide", "RustDivide", "TrueDivide", "FloorDivide", "Modulus"}
+_SCALING = {"Mul", "Div"}
+"""By what a duration may be made longer or shorter."""
 _CLOCKS = re.compile(
     r"\b(now\s*\(|today\s*\(|(current_date|current_time|current_timestamp|localtime|localtimestamp)\b)", re.IGNORECASE
 )
 _OWN_ROW = "an expression that needs nothing but its own row"
 _ROWS = re.compile(r" for \d+ out of \d+ values")
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+_TEXTS = re.compile(r"'(?:[^']|'')*'")
 _SAMPLE: Mapping[Type, Sequence[Any]] = {
     Type.FLOAT: [3.5, 1.25, None, -2.0, 3.5, 40.75, 0.0],
     Type.INT: [3, 1, None, -2, 3, 40, 0],
@@ -223,8 +226,9 @@ def _refuse_unknown(used: set[str], names: Mapping[str, Type], text: str, at: tu
     for name in sorted(used - set(names)):
         near = difflib.get_close_matches(name, names, 1)
         fix = f"did you mean `{near[0]}`?" if near else None
-        if f'"{name}"' in text:
-            fix = f"double quotes name a column; write a text as `'{name}'`"
+        if f'"{name}"' in _TEXTS.sub("", text):
+            fix = f"{fix} " if fix else ""
+            fix += f"Double quotes name a column; a text is written `'{name}'`"
         problems.append(Problem(at, f"a column that exists here: {', '.join(names)}", f"`{name}` in `{text}`", fix))
     if problems:
         raise SpecError(problems)
@@ -235,16 +239,19 @@ def _refuse_times_as_numbers(
 ) -> None:
     """Refuse a time beside a number: polars would take the number for microseconds since the epoch, in silence."""
     for node in _walk(_tree(expr)):
-        parts = _children(*next(iter(node.items()))) if isinstance(node, dict) else []
-        if len(parts) != 2:
-            continue
+        kind, body = next(iter(node.items())) if isinstance(node, dict) else ("", {})
+        parts = _children(kind, body)[1 if kind == "Ternary" else 0 :]  # of CASE the values, and not the condition
         try:
             types = [_dtype(_expr_of(part), schema) for part in parts]
+            if len(types) != 2 or _dtype(_expr_of(node), schema) == pl.String:
+                continue
         except pl.exceptions.PolarsError:
             continue  # it doesn't fit; the whole expression is refused for it
-        if any(type_.is_temporal() for type_ in types) and any(type_.is_numeric() for type_ in types):
-            expected = "a time compared with a time"
-            fix = "write one as `'2026-01-31T12:00:00'::timestamp` (UTC)"
+        scaled = kind == "Function" and any(f"'{op}'" in str(body["function"]) for op in _SCALING)
+        times = [type_.is_temporal() and not (scaled and type_ == pl.Duration) for type_ in types]
+        if any(times) and any(type_.is_numeric() for type_ in types):
+            expected = "a time beside a time, and not beside a number"
+            fix = "write a time as `'2026-01-31T12:00:00'::timestamp` (UTC), a duration as `INTERVAL '5 minutes'`"
             raise SpecError([Problem(at, expected, f"`{text}`, which takes a time for a number", fix)])
 
 

@@ -2,7 +2,8 @@
 
 A kernel is compiled once and cached beside its file, lets other threads run, and allocates nothing: numba's runtime for
 memory is off in it, so one that allocates doesn't compile. That also frees it from counting references: with a view of
-a row for each reading (`slot = slots[device]`), counting took four fifths of a window's time.
+a row for each reading (`slot = slots[device]`), counting took four fifths of the time that a window's kernel took. numba's cache doesn't notice a change of the options
+here: empty it after one (`make clean`).
 """
 
 from __future__ import annotations

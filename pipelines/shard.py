@@ -26,8 +26,8 @@ _LONGEST_REASON = 500
 class Letter:
     """A record that couldn't be processed, as it came, and why.
 
-    Where a row that a step made couldn't be, such as a window's, key and value are None: the record that closed the window
-    is innocent.
+    Where a row that a step made couldn't be (`of_made`), such as a window's, key and value are None: the record that closed
+    the window is innocent.
     """
 
     topic: str
@@ -36,6 +36,7 @@ class Letter:
     key: bytes | None
     value: bytes | None
     reason: str
+    of_made: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ class Shard:
             if made:
                 for reject in out.rejects:
                     reason = f"a row of `{source}` in step `{name}`: {reject.reason}"[:_LONGEST_REASON]
-                    of_made.append(Letter(*self._place, reject.offset, None, None, reason))
+                    of_made.append(Letter(*self._place, reject.offset, None, None, reason, of_made=True))
             else:
                 rejects += out.rejects
         self._forget(batch)

@@ -155,7 +155,10 @@ class _Steps:
         named = [name for name in body if name in group]
         if len(named) != 1:
             options = {option for name in group for option in kinds()[key, name].model_fields}
-            given = " and ".join(f"`{name}`" for name in named or set(body) - options or body) or "nothing"
+            given = (
+                " and ".join(f"`{name}`" for name in named or [other for other in body if other not in options] or body)
+                or "nothing"
+            )
             near = next((near for near in (did_you_mean(name, group) for name in body) if near), None)
             self._located.refuse(place, expected, given, None if named else near)
             return None

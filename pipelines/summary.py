@@ -48,6 +48,6 @@ def asides(counts: Counts, read: Collection[str]) -> Iterator[tuple[str, int]]:
     if DEAD not in read:
         yield "dead, which no sink reads", counts.dead
     if counts.moved:
-        yield "silent devices moved on", counts.moved
+        yield "times that a silent device was moved on", counts.moved
     if counts.forgotten:
         yield "devices forgotten", counts.forgotten

@@ -78,7 +78,10 @@ def _rows(pipeline: Pipeline, test: Test) -> _Got:
         return _Got([{"offset": letter.offset, "reason": letter.reason} for letter in letters], ())
     encoder = Json(time=TimeText.ISO).encoder(pipeline.streams()[test.at], test.at)
     rows = [orjson.loads(row) for made in products for row in _encoded(made, test.at, encoder.encode)]
-    hints = [f"input row {letter.offset + 1} is dead: {letter.reason}" for letter in letters]
+    hints = [
+        f"dead: {letter.reason}" if letter.of_made else f"input row {letter.offset + 1} is dead: {letter.reason}"
+        for letter in letters
+    ]
     if len(rows) < len(test.expect) and not test.close_windows and test.at in shard.close().rows:
         hints.append("more rows come with `close_windows: true`: the time of the input closes no further window")
     return _Got(rows, hints)

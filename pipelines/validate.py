@@ -54,18 +54,14 @@ def validate(
     except ValidationError as error:
         details = error.errors(include_url=False)
         misspelt = {
-            (*found["loc"][:-1], _meant(model, found)) for found in details if found["type"] == "extra_forbidden"
+            (*found["loc"][:-1], _nearest(str(found["loc"][-1]), _names_at(model, found["loc"][:-1])))
+            for found in details
+            if found["type"] == "extra_forbidden"
         }
         for detail in details:
             if detail["type"] != "missing" or detail["loc"] not in misspelt:  # told once: what is there in its place
                 _refuse(located, model, detail, to_file)
         return None
-
-
-def _meant(model: type[BaseModel], extra: ErrorDetails) -> str | None:
-    """Guess which key was meant by one that there isn't."""
-    *inner, key = extra["loc"]
-    return next(iter(difflib.get_close_matches(str(key), _names_at(model, tuple(inner)), 1)), None)
 
 
 def refuse_problems(located: Located, problems: Iterable[Problem], place: Callable[[At], At]) -> None:
@@ -80,8 +76,12 @@ def did_you_mean(given: str, names: Iterable[str]) -> str | None:
     >>> did_you_mean("agregate", ["size", "aggregate"])
     'did you mean `aggregate`?'
     """
-    near = difflib.get_close_matches(given, list(names), 1)
-    return f"did you mean `{near[0]}`?" if near else None
+    near = _nearest(given, names)
+    return f"did you mean `{near}`?" if near else None
+
+
+def _nearest(given: str, names: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(given, list(names), 1)), None)
 
 
 def _refuse(located: Located, model: type[BaseModel], detail: ErrorDetails, to_file: Callable[[At], At]) -> None:

@@ -9,15 +9,16 @@ window's start to its first reading. So what windows cover adds up:
     what holds        2--|2--5---------3------|3------4------------|
 
 The reading before the window is looked for in the newest slice that lies before it: a tumbling window's slice is the
-last window that had rows; a reading further back isn't looked for, nor one between hopping windows that leave gaps. Where there is none, time before the first reading
-doesn't count. In other windows no time counts before the first reading and behind the last row.
+last window that had rows; a reading further back isn't looked for, nor one between hopping windows that leave gaps.
+Where there is none, time before the first reading doesn't count. In other windows no time counts before the first
+reading and behind the last row.
 
 A pane keeps its newest 16 readings apart, in order; older ones are settled. So readings may come out of order, in any
 way, as long as none comes behind more than 16 newer ones of its window. One that does may be left out of these
 aggregates: it is if it is older than the last that is settled in its pane. Of equal times the one that came first is
 the earlier. Windows by number of rows (`count`, and `trailing` with `rows`) put panes together in order of arrival;
-where such panes overlap in time, readings that lie among settled ones of another are left out: in windows of more than 16
-rows one may be that is out of order by a single place. Results are those of the readings that aren't.
+where such panes overlap in time, readings that lie among settled ones of another are left out: in windows of more than
+16 rows one may be that is out of order by a single place. Results are those of the readings that aren't.
 
 A pane takes 328 bytes, shared by all four where they are of the same column. Sums are compensated, as in
 `sum`; the error of an addition is that of Knuth ("The art of computer programming" 2, 4.2.2).

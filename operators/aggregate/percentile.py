@@ -57,7 +57,8 @@ class Percentile(Aggregate):
         if number is None or not 0 <= number <= 100:
             message = "a percentage from 0 to 100"
             raise ValueError(message)
-        self._number = number
+        self._step = round(number * 10**7)
+        """How far from one rank to the next the percentage takes; in whole parts, so a rank that is whole is whole."""
         self.fields: dict[str, tuple[Any, Any]] = {
             "n": (np.int64, 0),
             "low": (np.float64, np.inf),
@@ -99,7 +100,7 @@ class Percentile(Aggregate):
         """Give the percentiles."""
         out = np.empty(len(pane))
         _percentile(
-            pane, self._number, arrays["n"], arrays["low"], arrays["high"], arrays["first"], arrays["numbers"],
+            pane, self._step, arrays["n"], arrays["low"], arrays["high"], arrays["first"], arrays["numbers"],
             arrays["links"], _MIDDLES, np.empty(_PAGE), out,
         )  # fmt: skip
         return out
@@ -352,16 +353,15 @@ def _at_rank(rank, page, numbers, links, middles):  # type: ignore[no-untyped-de
 
 
 @kernel
-def _percentile(pane, number, n, low, high, first, numbers, links, middles, few, out):  # type: ignore[no-untyped-def]
-    """Find the values at the two ranks around the percentage of each pane."""
+def _percentile(pane, step, n, low, high, first, numbers, links, middles, few, out):  # type: ignore[no-untyped-def]
+    """Find the values at the two ranks around the percentage, in steps of 1e-9, of each pane."""
     for row in range(len(pane)):
         own = pane[row]
         if own < 0 or n[own] == 0:
             out[row] = np.nan
             continue
         last = n[own] - 1
-        hundredths = number * last  # of a rank; a rank that is a whole number comes out as one
-        below = min(int(hundredths / 100), last)
+        below = step * last // 1_000_000_000
         above = min(below + 1, last)
         if last < _PAGE:
             for at in range(last + 1):
@@ -380,4 +380,4 @@ def _percentile(pane, number, n, low, high, first, numbers, links, middles, few,
                 lower = most
             if above < last:
                 upper = min(max(_at_rank(above, first[own], numbers, links, middles), least), most)
-        out[row] = _between(lower, upper, (hundredths - 100 * below) / 100)
+        out[row] = _between(lower, upper, step * last % 1_000_000_000 / 1e9)

@@ -3,8 +3,8 @@
 Each reading holds until the next one. In tumbling and hopping windows the last one holds to the window's end, and the
 reading before the window from its start to its first reading, so the times of windows that follow each other add up.
 Where the condition is missing, as one of a missing value is, the reading before goes on holding. Of no values it is
-missing. Readings may
-come out of order, within bounds: docs/time.md says which, and which reading is the one before a window.
+missing. Readings may come out of order, within bounds: docs/time.md says which, and which reading is the one before a
+window.
 """
 
 from __future__ import annotations

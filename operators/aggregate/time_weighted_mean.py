@@ -2,9 +2,9 @@
 
 It is the `integral` divided by the time that this covers. Take it instead of `mean` where readings come at irregular
 times, such as only when a value has changed. Of readings that cover no time, such as a single one in a session, it is
-the last value. Missing values are passed over: the reading before them goes on holding. Of no values it is missing. Of a
-bool column or condition it is the share of time for which it was true. Readings may
-come out of order, within bounds: docs/time.md says which, and which reading is the one before a window.
+the last value. Missing values are passed over: the reading before them goes on holding. Of no values it is missing. Of
+a bool column or condition it is the share of time for which it was true. Readings may come out of order, within
+bounds: docs/time.md says which, and which reading is the one before a window.
 """
 
 from __future__ import annotations

@@ -162,7 +162,8 @@ class WindowState(ABC):
                 break
             # A window of many slices needs room for all of them at once; the plan keeps it for the batches to come.
             stuck = not ops + rows + lates + gone and (before == plan.at).all()
-            if stuck or len(plan.into) < _ROOMY * len(batch):
+            few = plan.at[0] - before[0] < len(batch) // 4
+            if stuck or few or len(plan.into) < _ROOMY * len(batch):
                 plan.grow(2 * len(plan.into))
             self.panes.reserve(0, 2 * self.panes.free_count if stuck else 3 * len(batch) + 64)
         rejects = [Reject(int(batch.offset[row]), reason) for row, reason in dict(failed).items()]

@@ -213,20 +213,44 @@ def test_a_time_is_compared_with_a_timestamp() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["ts > 1767225600", "1767225600 < ts", "ts = 1.5", "n > 1 AND ts BETWEEN 1 AND 2", "COALESCE(ts, 5) > ts"]
+    "text",
+    [
+        "ts > 1767225600",
+        "1767225600 < ts",
+        "ts = 1.5",
+        "n > 1 AND ts BETWEEN 1 AND 2",
+        "CASE WHEN ok THEN ts ELSE n END",
+        "IF(ok, ts, n)",
+        "CASE WHEN ok THEN ts ELSE 5 END > ts",
+        "ts - ts > 5",
+    ],
 )
 def test_a_time_is_no_number(text: str) -> None:
     with pytest.raises(SpecError) as caught:
         Expression(text, SCHEMA)
     (problem,) = caught.value.problems
-    assert problem.expected == "a time compared with a time"
+    assert problem.expected == "a time beside a time, and not beside a number"
     assert "::timestamp" in str(problem.fix)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ts > '2026-01-01'::timestamp", "ts - ts > INTERVAL '1 hour'", "(ts - ts) / 2 > INTERVAL '1 hour'",
+        "ts - ts > INTERVAL '30 minutes' * 2", "ts + n * INTERVAL '1 second' > ts", "EXTRACT(HOUR FROM ts) > 5",
+        "CONCAT(ts, n) = 'x'", "CASE WHEN ts > '2026-01-01'::timestamp THEN 1 ELSE 2 END > 1", "CAST(ts AS BIGINT) > 5",
+        "COALESCE(ts, ts) = ts", "ok AND n > 5 AND ts = ts",
+    ],
+)  # fmt: skip
+def test_a_time_beside_a_time_is_right(text: str) -> None:
+    Expression(text, SCHEMA)
 
 
 @pytest.mark.parametrize(
     ("text", "fix"),
     [
-        ('status = "on"', "write a text as `'on'`"),
+        ('"statu" = \'"n"\'', "did you mean `status`? Double quotes name a column"),
+        ('status = "on"', "a text is written `'on'`"),
         ("ok && ok", "write AND"),
         ("ts > '2026-01-01'", "write a time as `'2026-01-31T12:00:00'::timestamp`"),
     ],

@@ -82,6 +82,25 @@ def test_a_dead_row_explains_what_is_missing(tmp_path: Path) -> None:
     assert hint.startswith("input row 1 is dead: field `ts`: expected ")
 
 
+def test_a_row_that_a_step_made_and_that_dies_blames_no_input(tmp_path: Path) -> None:
+    file = tmp_path / "mill.yaml"
+    text = PIPELINE.format(format="json", device="dev", time="{field: ts, unit: ms}")
+    text = text.replace("sinks:", "  - derive: {small: CAST(rows * 70000 AS SMALLINT)}\nsinks:").replace(
+        "from: minute", "from: derive"
+    )
+    tests = """\
+tests:
+  - name: it
+    at: derive
+    close_windows: true
+    input: [{dev: a, ts: 0, temperature: 20}]
+    expect: [{rows: 1}]
+"""
+    file.write_text(text + tests)
+    (result,) = run_tests(config.read(file, {}))
+    assert result.differences[-1].startswith("dead: a row of `minute` in step `derive`: ")
+
+
 def test_a_window_that_is_still_open_explains_what_is_missing(tmp_path: Path) -> None:
     test = """\
     at: minute
@@ -126,8 +145,9 @@ def test_several_columns_that_differ_are_shown_together(tmp_path: Path) -> None:
 
 def test_a_missing_row_and_an_extra_row_are_shown(tmp_path: Path) -> None:
     test = "    at: minute\n" + ROWS + "    expect: [{t_mean: 21}, {dev: a, t_mean: 30}]\n"
-    shown = differences(tmp_path, test)
-    assert shown[:2] == ["row 2: expected, but didn't come", '  - dev: "a", t_mean: 30']
+    *shown, hint = differences(tmp_path, test)
+    assert shown == ["row 2: expected, but didn't come", '  - dev: "a", t_mean: 30']
+    assert "close_windows" in hint
     test = "    at: minute.late\n" + LATE + "    expect: []\n"
     first, second = differences(tmp_path, test)
     assert first == "row 1: came, but wasn't expected"
@@ -142,7 +162,10 @@ def test_null_says_that_a_value_is_missing(tmp_path: Path) -> None:
 def test_close_windows_gives_what_is_open_behind_the_last_record(tmp_path: Path) -> None:
     expect = "    expect: [{t_mean: 21}, {t_mean: 30, window_end: '1970-01-01T00:02:00Z'}]\n"
     assert differences(tmp_path, "    at: minute\n    close_windows: true\n" + ROWS + expect) == []
-    assert differences(tmp_path, "    at: minute\n" + ROWS + expect) != []
+    missing, row, hint = differences(tmp_path, "    at: minute\n" + ROWS + expect)
+    assert missing == "row 2: expected, but didn't come"
+    assert "t_mean: 30" in row
+    assert "close_windows" in hint
 
 
 def test_no_records_give_no_rows(tmp_path: Path) -> None:

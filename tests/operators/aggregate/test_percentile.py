@@ -75,7 +75,7 @@ def oracle(values: Sequence[tuple[int, Any]], _type: Type, number: float = 50) -
     return Between(lower, upper, float(rank - below), 1e-15 if len(ordered) <= FEW else 0.01)
 
 
-@pytest.mark.parametrize("number", [5, 7, 28, 35, 55, 70, 99, 99.9])
+@pytest.mark.parametrize("number", [0.1, 2.2, 4.4, 4.6, 5, 7, 28, 35, 55, 70, 99, 99.9])
 def test_a_rank_that_is_a_whole_number_gives_the_value_that_stands_there(number: float) -> None:
     for count in range(2, 3_000):
         rank = Fraction(str(number)) * (count - 1) / 100
