@@ -41,6 +41,12 @@ class Records:
         """Count the records."""
         return len(self.values)
 
+    def take(self, rows: NDArray[np.intp]) -> Records:
+        """Pick records by their places."""
+        places = rows.tolist()
+        values, keys = (list(map(column.__getitem__, places)) for column in (self.values, self.keys))
+        return Records(self.topic, self.partition, values, keys, self.timestamp[rows], self.offset[rows])
+
 
 class Unit(str, Enum):
     """How a time field is written: a number since the epoch, or text as in ISO 8601 with an offset."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from itertools import repeat
 from typing import Any
@@ -18,9 +19,10 @@ import numpy as np
 import orjson
 from pydantic import Field
 
-from connectors.codec.base import Decoded, Decoder, Encoder, Format, Reading, Records, cells, iso_cells
+from connectors.codec.base import Dead, Decoded, Decoder, Encoder, Format, Reading, Records, cells, iso_cells
 from connectors.codec.documents import Documents, decode_each, document
-from operators.batch import Batch, Column, Schema, Text, Type
+from connectors.codec.json_scan import JsonScan
+from operators.batch import Batch, Column, Schema, Text, Type, join_columns
 from operators.devices import DeviceTable
 
 
@@ -56,8 +58,31 @@ class Json(Format):
 class _Decoder:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
+        self._scan = JsonScan(reading)
 
     def decode(self, records: Records) -> Decoded:
+        decoded, left = self._scan.scan(records)
+        if not len(left):
+            return decoded
+        rest = self._by_document(records.take(left))
+        dead = tuple(Dead(int(left[row]), reason) for row, reason in rest.dead)
+        if not len(decoded.offset):
+            return replace(rest, dead=dead)
+        # Both are in order of offset, so together they are a merge.
+        order = np.argsort(np.concatenate([decoded.offset, rest.offset]), kind="stable")
+        columns = {name: join_columns([column, rest.columns[name]]) for name, column in decoded.columns.items()}
+        return Decoded(
+            list(map([*decoded.device, *rest.device].__getitem__, order.tolist())),
+            np.concatenate([decoded.ts, rest.ts])[order],
+            np.concatenate([decoded.offset, rest.offset])[order],
+            {
+                name: column.take(order) if isinstance(column, Text) else column[order]
+                for name, column in columns.items()
+            },
+            dead,
+        )
+
+    def _by_document(self, records: Records) -> Decoded:
         docs, bad = decode_each(orjson.loads, records.values)
         for row in _suspects(records.values, docs):
             if row not in bad:
@@ -71,9 +96,9 @@ class _Decoder:
 def _suspects(values: Sequence[bytes | None], docs: Sequence[Any]) -> list[int]:
     """Give the rows that might name a key twice.
 
-    orjson keeps the last of equal keys and says nothing. An object with as many colons as keys has no key twice, no object
-    within and no colon in a text. Others are written again: where a key stood twice there are fewer colons then. Escapes
-    could hide a colon or make one, so one of those with a backslash is always a suspect.
+    orjson keeps the last of equal keys and says nothing. An object with as many colons as keys has no key twice, for each
+    pair has a colon of its own. Others are written again: where a key stood twice there are fewer colons then. Escapes could
+    hide a colon or make one, so one of those with a backslash is always a suspect.
     """
     raw: list[bytes] = [value or b"" for value in values]
     had = np.fromiter(map(bytes.count, raw, repeat(b":")), np.int64, len(raw))
