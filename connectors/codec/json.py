@@ -1,4 +1,4 @@
-"""JSON (RFC 8259), one object a record, by orjson.
+"""JSON (RFC 8259), one object a record: read by a kernel, and by orjson where that leaves a record; written by orjson.
 
 An object that names a key twice is refused: which of the two counts would be a guess.
 

@@ -1,0 +1,494 @@
+"""The kernel that reads JSON: a walk over the bytes of each record, which puts the values that are read into arrays.
+
+A record that has anything in it that the kernel doesn't take is said not to be read. Numbers are rounded right: small ones
+with one operation (Clinger, "How to read floating point numbers accurately", PLDI 1990), others by a product with a power
+of five (Lemire, "Number parsing at a gigabyte per second", Software: Practice and Experience 51(8), 2021,
+doi 10.1002/spe.2984).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.batch import MISSING_INT
+from operators.kernel import kernel
+
+DEEP, KEYS = 32, 64
+"""How many levels of nesting are taken, and keys of one object."""
+FLOAT, INT, BOOL, TEXT, PART, TIME = range(6)
+"""What a value is put into: a column by its type, a part of the device, or the event time."""
+ISO = -1
+"""In place of us per unit of the event time (0: ns): it is a text."""
+_LONGEST_ID = 1_000
+# What stands where a value is expected: nothing that the kernel takes, or of which type it is.
+_NO, _NULL, _FALSE, _TRUE, _STRING, _WHOLE, _REAL = range(7)
+# Where the kernel is in a record: behind `{`, behind `,` in an object, before a value, behind `[`, behind a value.
+_FIRST_KEY, _KEY, _VALUE, _FIRST_VALUE, _BEHIND = range(5)
+# What a level of nesting is, if not a node of the tree of fields: an object that nothing is read of, an array.
+_SKIPPED, _ARRAY = -1, -2
+
+
+def _fives() -> NDArray[np.uint64]:
+    """Give 5**q for q from -342 to 308, as the 128 bits behind the first one that is set: high and low word.
+
+    Truncated for q >= 0, and rounded up for q < 0, as in table 3 of Lemire's paper.
+    """
+    out = np.empty((651, 2), np.uint64)
+    for q in range(-342, 309):
+        power = 5 ** abs(q)
+        bits = power.bit_length()
+        if q >= 0:
+            word = power >> (bits - 128) if bits > 128 else power << (128 - bits)
+        else:
+            word = (1 << (bits + 127 if q >= -27 else 2 * bits + 128)) // power + 1
+            word >>= max(word.bit_length() - 128, 0)
+        out[q + 342] = word >> 64, word & 0xFFFFFFFFFFFFFFFF
+    return out
+
+
+FIVES = _fives()
+"""Powers of five, from -342 to 308."""
+POWERS = np.array([10.0**power for power in range(23)])
+"""Powers of ten that a float holds exactly."""
+
+
+@kernel
+def scan(  # type: ignore[no-untyped-def]  # noqa: ANN201  # compiled: numba infers
+    data, ends, names, nodes, edges, puts, texts, per_unit, powers, fives, levels, keys, number,
+    floats, ints, bools, codes, spans, counts, table, ts, ok,
+):  # fmt: skip
+    """Read every record; `ok` says which were."""
+    begin = 0
+    for row in range(len(ends)):
+        ok[row] = _record(
+            data, begin, ends[row], row, names, nodes, edges, puts, texts, per_unit, powers, fives, levels, keys, number,
+            floats, ints, bools, codes, spans, counts, table, ts,
+        )  # fmt: skip
+        begin = ends[row]
+
+
+@kernel(forceinline=True)
+def _record(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912, PLR0915  # a record is one walk
+    data, at, end, row, names, nodes, edges, puts, texts, per_unit, powers, fives, levels, keys, number,
+    floats, ints, bools, codes, spans, counts, table, ts,
+):  # fmt: skip
+    """Read one record; gives whether that could be done.
+
+    `levels` holds for each level of nesting its node, or what it is, and how many keys stood before it; `keys` holds of
+    each key of the objects around this place where it begins, and a mark that is the same for keys that are.
+    """
+    at = _skip(data, at, end)
+    if at >= end or data[at] != 123:  # {
+        return False
+    levels[0, 0], levels[0, 1] = 0, 0
+    depth, known, edge, state = 0, 0, -1, _FIRST_KEY
+    at += 1
+    while True:
+        at = _skip(data, at, end)
+        if at >= end:
+            return False
+        letter = data[at]
+        if (letter == 125 and (state in (_FIRST_KEY, _BEHIND))) or (
+            letter == 93 and (state in (_FIRST_VALUE, _BEHIND))
+        ):
+            if (letter == 93) != (levels[depth, 0] == _ARRAY):  # ]
+                return False
+            known = levels[depth, 1]
+            depth -= 1
+            at += 1
+            if depth < 0:
+                return _skip(data, at, end) == end
+            state = _BEHIND
+        elif state == _BEHIND:
+            if letter != 44:  # ,
+                return False
+            at += 1
+            edge = -1
+            state = _VALUE if levels[depth, 0] == _ARRAY else _KEY
+        elif state in (_FIRST_KEY, _KEY):
+            if letter != 34:  # "
+                return False
+            begin = at + 1
+            at = _string(data, begin, end)
+            if at < 0 or not _new(data, begin, at, levels[depth, 1], known, keys):
+                return False
+            known += 1
+            edge = _edge(data, begin, at, levels[depth, 0], names, nodes, edges)
+            at = _skip(data, at + 1, end)
+            if at >= end or data[at] != 58:  # :
+                return False
+            at += 1
+            state = _VALUE
+        elif letter in (123, 91):  # { [
+            inner = _SKIPPED if letter == 123 else _ARRAY
+            if edge >= 0:
+                if edges[edge, 3] >= 0 or letter == 91:
+                    return False
+                inner = edges[edge, 2]
+            depth += 1
+            if depth == len(levels):
+                return False
+            levels[depth, 0], levels[depth, 1] = inner, known
+            at += 1
+            edge = -1
+            state = _FIRST_KEY if letter == 123 else _FIRST_VALUE
+        else:
+            begin = at
+            kind, at, whole = _scalar(data, at, end, powers, fives, number)
+            if kind == _NO:
+                return False
+            if edge >= 0:
+                if edges[edge, 2] >= 0 and kind != _NULL:
+                    return False
+                if kind == _STRING:
+                    begin += 1
+                if not _put(
+                    data, begin, at - (kind == _STRING), row, kind, whole, number[0], edges[edge, 3], puts, texts, per_unit,
+                    floats, ints, bools, codes, spans, counts, table, ts,
+                ):  # fmt: skip
+                    return False
+            state = _BEHIND
+
+
+@kernel(forceinline=True)
+def _skip(data, at, end):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Pass over white space."""
+    while at < end and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
+        at += 1
+    return at
+
+
+@kernel(forceinline=True)
+def _string(data, at, end):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Find the end of a string of plain ASCII; -1 where it is none."""
+    while at < end:
+        letter = data[at]
+        if letter == 34:
+            return at
+        if letter < 32 or letter == 92 or letter > 126:
+            return -1
+        at += 1
+    return -1
+
+
+@kernel(forceinline=True)
+def _hash(data, begin, end):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Hash bytes: FNV-1a."""
+    found = np.uint64(14695981039346656037)
+    for at in range(begin, end):
+        found = (found ^ np.uint64(data[at])) * np.uint64(1099511628211)
+    return np.int64(found)
+
+
+@kernel(forceinline=True)
+def _same(data, one, other, length):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    for at in range(length):  # noqa: SIM110  # numba has no generators here
+        if data[one + at] != data[other + at]:
+            return False
+    return True
+
+
+@kernel(forceinline=True)
+def _new(data, begin, end, first, known, keys):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Note a key of an object, whose keys stand from `first` on; False if it is there already, or there are too many."""
+    if known == len(keys) or known - first == KEYS:
+        return False
+    length = end - begin
+    # A hash that costs nothing: keys of one length that begin and end alike are held against each other.
+    mark = length << 16
+    if length > 0:
+        mark |= np.int64(data[begin]) << 8 | np.int64(data[end - 1])
+    for at in range(first, known):
+        if keys[at, 1] == mark and _same(data, keys[at, 0], begin, length):
+            return False
+    keys[known, 0], keys[known, 1] = begin, mark
+    return True
+
+
+@kernel(forceinline=True)
+def _edge(data, begin, end, node, names, nodes, edges):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Find the edge of a node that a key is; -1 if nothing is read there."""
+    if node < 0:
+        return -1
+    for edge in range(nodes[node, 0], nodes[node, 0] + nodes[node, 1]):
+        if edges[edge, 1] == end - begin:
+            name, at = edges[edge, 0], 0
+            while at < end - begin and names[name + at] == data[begin + at]:
+                at += 1
+            if at == end - begin:
+                return edge
+    return -1
+
+
+@kernel(forceinline=True)
+def _scalar(data, at, end, powers, fives, number):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Read a string, number or word.
+
+    Gives what it is, the place behind it, and an int; `number[0]` holds a float.
+    """
+    letter = data[at]
+    if letter == 34:
+        at = _string(data, at + 1, end)
+        return (_NO if at < 0 else _STRING), at + 1, 0
+    if letter == 45 or 48 <= letter <= 57:
+        return _number(data, at, end, powers, fives, number)
+    if letter == 110 and at + 4 <= end and data[at + 1] == 117 and data[at + 2] == 108 and data[at + 3] == 108:
+        return _NULL, at + 4, 0
+    if letter == 116 and at + 4 <= end and data[at + 1] == 114 and data[at + 2] == 117 and data[at + 3] == 101:
+        return _TRUE, at + 4, 0
+    if (
+        letter == 102 and at + 5 <= end and data[at + 1] == 97 and data[at + 2] == 108 and data[at + 3] == 115
+        and data[at + 4] == 101
+    ):  # fmt: skip
+        return _FALSE, at + 5, 0
+    return _NO, at, 0
+
+
+@kernel(forceinline=True)
+def _number(data, at, end, powers, fives, number):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912  # a grammar
+    """Read a number."""
+    negative = data[at] == 45
+    at += negative
+    begin = at
+    digits = np.uint64(0)
+    while at < end and 48 <= data[at] <= 57:
+        digits = digits * np.uint64(10) + np.uint64(data[at] - 48)
+        at += 1
+    count = at - begin
+    if count == 0 or (count > 1 and data[begin] == 48):
+        return _NO, at, 0
+    exponent, real = 0, False
+    if at < end and data[at] == 46:
+        real = True
+        at += 1
+        point = at
+        while at < end and 48 <= data[at] <= 57:
+            digits = digits * np.uint64(10) + np.uint64(data[at] - 48)
+            at += 1
+        exponent = point - at
+        count -= exponent
+        if exponent == 0:
+            return _NO, at, 0
+    if count > 19:  # but for zeros in front, which aren't among them
+        zero = begin
+        while zero < at and (data[zero] == 48 or data[zero] == 46):
+            count -= data[zero] == 48
+            zero += 1
+        if count > 19:
+            return _NO, at, 0
+    if at < end and (data[at] == 101 or data[at] == 69):
+        real = True
+        at += 1
+        minus = at < end and data[at] == 45
+        if at < end and (data[at] == 45 or data[at] == 43):
+            at += 1
+        begin, power = at, 0
+        while at < end and 48 <= data[at] <= 57:
+            power = min(power * 10 + np.int64(data[at] - 48), 100_000)
+            at += 1
+        if at == begin:
+            return _NO, at, 0
+        exponent += -power if minus else power
+    if not real:
+        if count > 18 or (negative and digits == 0):
+            return _NO, at, 0
+        whole = -np.int64(digits) if negative else np.int64(digits)
+        number[0] = whole
+        if abs(whole) > 1 << 53:
+            number[0] = _float(digits, 0, powers, fives, number)
+            number[0] = -number[0] if negative else number[0]
+        return _WHOLE, at, whole
+    value = _float(digits, exponent, powers, fives, number)
+    if value < 0:
+        return _NO, at, 0
+    number[0] = -value if negative else value
+    return _REAL, at, 0
+
+
+@kernel(forceinline=True)
+def _float(digits, exponent, powers, fives, number):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911  # as in the paper
+    """Give the float nearest to `digits` times a power of ten; -1 where this can't be told."""
+    if digits == 0:
+        return 0.0
+    if digits <= np.uint64(1 << 53) and -22 <= exponent <= 22:  # both are exact, so one operation rounds once
+        value = float(digits)
+        return value / powers[-exponent] if exponent < 0 else value * powers[exponent]
+    if not -342 <= exponent <= 308:
+        return -1.0
+    shift = 0
+    word = digits
+    while word >> np.uint64(63) == 0:
+        word <<= np.uint64(1)
+        shift += 1
+    low, high = _multiply(word, fives[exponent + 342, 0])
+    if high & np.uint64(0x1FF) == np.uint64(
+        0x1FF
+    ):  # what the low word of the power adds may carry into the digits kept
+        _, more = _multiply(word, fives[exponent + 342, 1])
+        low += more
+        if low < more:
+            high += np.uint64(1)
+    if low == np.uint64(0xFFFFFFFFFFFFFFFF) and not -27 <= exponent <= 55:
+        return -1.0
+    upper = high >> np.uint64(63)
+    mantissa = high >> (upper + np.uint64(9))
+    power = ((152_170 + 65_536) * exponent >> 16) + 63 + np.int64(upper) - shift + 1_023
+    if power <= 0:
+        return -1.0
+    halfway = mantissa << (upper + np.uint64(9)) == high
+    if halfway and low <= np.uint64(1) and -4 <= exponent <= 23 and mantissa & np.uint64(3) == np.uint64(1):
+        mantissa &= ~np.uint64(1)  # to the even one
+    mantissa += mantissa & np.uint64(1)
+    mantissa >>= np.uint64(1)
+    if mantissa >= np.uint64(1 << 53):
+        mantissa = np.uint64(1 << 52)
+        power += 1
+    if power >= 0x7FF:
+        return -1.0
+    number.view(np.uint64)[1] = (mantissa & np.uint64((1 << 52) - 1)) | np.uint64(power) << np.uint64(52)
+    return number[1]
+
+
+@kernel(forceinline=True)
+def _multiply(one, other):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Multiply two words of 64 bits; gives the low and the high word."""
+    mask = np.uint64(0xFFFFFFFF)
+    half = np.uint64(32)
+    low = (one & mask) * (other & mask)
+    first = (one >> half) * (other & mask) + (low >> half)
+    second = (one & mask) * (other >> half) + (first & mask)
+    high = (one >> half) * (other >> half) + (first >> half) + (second >> half)
+    return second << half | low & mask, high
+
+
+@kernel(forceinline=True)
+def _put(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912  # each thing that a value goes into
+    data, begin, end, row, kind, whole, real, put, puts, texts, per_unit, floats, ints, bools, codes, spans, counts, table,
+    ts,
+):  # fmt: skip
+    """Put a value where it is read; gives whether it fits."""
+    while put >= 0:
+        what, place = puts[put, 0], puts[put, 1]
+        put = puts[put, 2]
+        if kind == _NULL:
+            if what >= PART:
+                return False
+        elif what == FLOAT:
+            if kind < _WHOLE:
+                return False
+            floats[place, row] = real
+        elif what == INT:
+            if kind != _WHOLE:
+                return False
+            ints[place, row] = whole
+        elif what == BOOL:
+            if kind not in (_FALSE, _TRUE):
+                return False
+            bools[place, row] = kind == _TRUE
+        elif what == TIME:
+            us = _time(data, begin, end, kind, whole, real, per_unit)
+            if us == MISSING_INT:
+                return False
+            ts[row] = us
+        else:
+            part = what == PART
+            if not (kind == _STRING or (part and kind == _WHOLE)) or (part and not 0 < end - begin <= _LONGEST_ID):
+                return False
+            place += texts * part
+            codes[place, row] = _code(data, begin, end, spans[place], counts, place, table[place])
+    return True
+
+
+@kernel(forceinline=True)
+def _time(data, begin, end, kind, whole, real, per_unit):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Give an event time in us; `MISSING_INT` where it isn't one in these units, or is far from any that is allowed."""
+    if per_unit == ISO:
+        return _instant(data, begin, end) if kind == _STRING else MISSING_INT
+    if kind == _WHOLE:
+        if per_unit == 0:
+            return whole // 1_000
+        return whole * per_unit if abs(whole) <= 253_402_300_800_000_000 // per_unit else MISSING_INT
+    if kind == _REAL:
+        us = real / 1_000 if per_unit == 0 else real * per_unit
+        return np.int64(np.rint(us)) if abs(us) < 253_402_300_800_000_000 else MISSING_INT
+    return MISSING_INT
+
+
+@kernel(forceinline=True)
+def _instant(data, begin, end):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911  # a grammar
+    """Read `2026-01-31T12:00:00.123456+01:00`: whole seconds or a fraction of up to six digits, and `Z` or an offset."""
+    if end - begin < 20:
+        return MISSING_INT
+    for at, letter in ((4, 45), (7, 45), (10, 84), (13, 58), (16, 58)):
+        if data[begin + at] != letter:
+            return MISSING_INT
+    year, month, day = _digits(data, begin, 4), _digits(data, begin + 5, 2), _digits(data, begin + 8, 2)
+    hour, minute, second = _digits(data, begin + 11, 2), _digits(data, begin + 14, 2), _digits(data, begin + 17, 2)
+    if (
+        min(year, month, day, hour, minute, second) < 0
+        or month == 0
+        or month > 12
+        or hour > 23
+        or max(minute, second) > 59
+    ):
+        return MISSING_INT
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    longest = 28 + leap if month == 2 else 30 + ((month + (month > 7)) & 1)
+    if day == 0 or day > longest:
+        return MISSING_INT
+    at, fraction = begin + 19, 0
+    if data[at] == 46:
+        at += 1
+        point = at
+        while at < end and 48 <= data[at] <= 57 and at - point < 6:
+            fraction = fraction * 10 + np.int64(data[at] - 48)
+            at += 1
+        if at == point:
+            return MISSING_INT
+        for _ in range(6 - (at - point)):
+            fraction *= 10
+    offset = 0
+    if end - at == 6 and data[at + 3] == 58 and (data[at] == 43 or data[at] == 45):
+        hours, minutes = _digits(data, at + 1, 2), _digits(data, at + 4, 2)
+        if min(hours, minutes) < 0 or hours > 23 or minutes > 59:
+            return MISSING_INT
+        offset = (hours * 60 + minutes) * (1 if data[at] == 43 else -1)
+    elif end - at != 1 or data[at] != 90:
+        return MISSING_INT
+    # Days since 1970 of the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").
+    shifted = year - (month <= 2)
+    era = shifted // 400
+    of_era = shifted - era * 400
+    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    days = era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
+    return (((days * 24 + hour) * 60 + minute - offset) * 60 + second) * 1_000_000 + fraction
+
+
+@kernel(forceinline=True)
+def _digits(data, at, count):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Give the number that so many digits are; -1 where one isn't a digit."""
+    value = 0
+    for place in range(at, at + count):
+        if not 48 <= data[place] <= 57:
+            return -1
+        value = value * 10 + np.int64(data[place] - 48)
+    return value
+
+
+@kernel(forceinline=True)
+def _code(data, begin, end, spans, counts, place, table):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Give the code of a text, a new one if it wasn't met before: an open-addressing table of codes."""
+    mask = len(table) - 1
+    hash_ = _hash(data, begin, end)
+    at = (hash_ ^ hash_ >> 32) & mask
+    while table[at] >= 0:
+        code = table[at]
+        if spans[code, 1] - spans[code, 0] == end - begin and _same(data, spans[code, 0], begin, end - begin):
+            return code
+        at = (at + 1) & mask
+    code = counts[place]
+    table[at] = code
+    spans[code, 0], spans[code, 1] = begin, end
+    counts[place] += 1
+    return code
