@@ -1,8 +1,8 @@
 """How fast `telemill backtest` is, from a file to files: `python -m benchmarks.backtest`.
 
-A made-up file of sensors that send a temperature and a humidity once a second, in each format, through the pipeline that
-the README shows as pipelines/examples/motes.yaml. What is timed is what the summary of a backtest tells: reading and
-decoding, the shard, and writing the results; not the start of Python.
+A made-up file of sensors that send a temperature and a humidity once a second, in each format, through
+pipelines/examples/motes.yaml. What is timed is what the summary of a backtest tells: reading and decoding, the shard, and
+writing the results; not the start of Python.
 """
 
 from __future__ import annotations

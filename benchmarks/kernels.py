@@ -2,8 +2,7 @@
 
 Devices send ten readings a second each (`--rate`), in turn, as 10,000 rows a batch. What is timed is an operator's
 `on_batch`, in CPU time, after a warm-up; the figure is the median over batches, so that what else runs on the machine
-counts less.
-`bytes_per_device` is what the operator's state holds at the end.
+counts less. `bytes_per_device` is what the operator's state holds at the end.
 
 The workloads are what the docstrings show, so a new operator or aggregate is measured without an edit here; and some
 windows of six statistics.

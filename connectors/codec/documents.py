@@ -26,7 +26,7 @@ YEAR_1 = -62_135_596_800_000_000
 YEAR_10000 = 253_402_300_800_000_000
 _PER_UNIT = {Unit.S: 1_000_000, Unit.MS: 1_000, Unit.US: 1}
 _EXACT = 2.0**53
-_LONGEST_ID = 1_000
+LONGEST_ID = 1_000
 """Characters of a device's name: it is the key of every row, and kept as long as the shard."""
 _ADDRESS = re.compile(r" ?(?:from )?<[^<>]* at 0x[0-9a-f]+>")
 """An object as Python shows it: another one at each run."""
@@ -142,9 +142,9 @@ class Documents:
             expected = "text or a whole number that names the device"
             values = self._check(values, ".".join(path), expected, lambda v: type(v) in {str, int} and v != "", "")
         texts = values if kinds == {str} else list(map(str, values))
-        if max(map(len, texts), default=0) > _LONGEST_ID:
-            expected = f"at most {_LONGEST_ID} characters that name the device"
-            texts = self._check(texts, ".".join(path), expected, lambda text: len(text) <= _LONGEST_ID, "")
+        if max(map(len, texts), default=0) > LONGEST_ID:
+            expected = f"at most {LONGEST_ID} characters that name the device"
+            texts = self._check(texts, ".".join(path), expected, lambda text: len(text) <= LONGEST_ID, "")
         return texts
 
     def _time(self, records: Records, reading: Reading) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from connectors.codec.documents import LONGEST_ID, YEAR_10000
 from operators.batch import MISSING_INT
 from operators.kernel import kernel
 
@@ -20,7 +21,6 @@ FLOAT, INT, BOOL, TEXT, PART, TIME = range(6)
 """What a value is put into: a column by its type, a part of the device, or the event time."""
 ISO = -1
 """In place of us per unit of the event time (0: ns): it is a text."""
-_LONGEST_ID = 1_000
 # What stands where a value is expected: nothing that the kernel takes, or of which type it is.
 _NO, _NULL, _FALSE, _TRUE, _STRING, _WHOLE, _REAL = range(7)
 # Where the kernel is in a record: behind `{`, behind `,` in an object, before a value, behind `[`, behind a value.
@@ -393,7 +393,7 @@ def _put(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912  # eac
             ts[row] = us
         else:
             part = what == PART
-            if not (kind == _STRING or (part and kind == _WHOLE)) or (part and not 0 < end - begin <= _LONGEST_ID):
+            if not (kind == _STRING or (part and kind == _WHOLE)) or (part and not 0 < end - begin <= LONGEST_ID):
                 return False
             place += texts * part
             codes[place, row] = _code(data, begin, end, spans[place], counts, place, table[place])
@@ -408,10 +408,10 @@ def _time(data, begin, end, kind, whole, real, per_unit):  # type: ignore[no-unt
     if kind == _WHOLE:
         if per_unit == 0:
             return whole // 1_000
-        return whole * per_unit if abs(whole) <= 253_402_300_800_000_000 // per_unit else MISSING_INT
+        return whole * per_unit if abs(whole) <= YEAR_10000 // per_unit else MISSING_INT
     if kind == _REAL:
         us = real / 1_000 if per_unit == 0 else real * per_unit
-        return np.int64(np.rint(us)) if abs(us) < 253_402_300_800_000_000 else MISSING_INT
+        return np.int64(np.rint(us)) if abs(us) < YEAR_10000 else MISSING_INT
     return MISSING_INT
 
 

@@ -125,12 +125,10 @@ class JsonScan:
         if len(codes) == 1:
             ids = list(map(str.encode, words[0]))
             return list(map([*ids, b""].__getitem__, codes[0].tolist())), good
-        # Each combination of parts is put together once.
-        whole = np.zeros(codes.shape[1], np.int64)
+        # Each combination of parts is put together once; combinations are numbered anew behind each part, or they overflow.
+        row = place = np.zeros(codes.shape[1], np.int64)
         for own, known in zip(codes, words, strict=True):
-            whole = whole * (len(known) + 1) + own + 1
-        found, row, place = np.unique(whole, return_index=True, return_inverse=True)
-        del found
+            _, row, place = np.unique(place * (len(known) + 1) + own + 1, return_index=True, return_inverse=True)
         parts = zip(
             *([[*known, ""][code] for code in own[row].tolist()] for own, known in zip(codes, words, strict=True)),
             strict=True,

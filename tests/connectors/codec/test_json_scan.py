@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.codec.base import Reading, Unit
 from connectors.codec.json_scan import JsonScan
 from tests.connectors.codec.agreement import READINGS, agree, records, told
 
@@ -155,6 +156,17 @@ def test_a_key_may_stand_in_an_object_and_in_one_within_it() -> None:
     decoded, left = JsonScan(READINGS["one field"]).scan(records([value]))
     assert len(left) == 0
     assert told(decoded)["x"] == np.array([3.0]).view(np.int64).tolist()
+
+
+def test_devices_of_many_fields_arent_mixed_up() -> None:
+    # 8,191 values in each of six fields: their combinations, numbered in one go, would need more than 64 bits.
+    fields = [f"part_{part}" for part in range(6)]
+    reading = Reading((), tuple((field,) for field in fields), ("ts",), Unit.MS, 10**9)
+    devices = [[str(row)] * 6 for row in range(8_191)] + [["0", "1", "1", "1", "1", "1"]]
+    values = [orjson.dumps({"ts": 1, **dict(zip(fields, device, strict=True))}) for device in devices]
+    decoded, left = JsonScan(reading).scan(records(values))
+    assert len(left) == 0
+    assert [device.decode() for device in decoded.device] == ["/".join(device) for device in devices]
 
 
 def test_texts_of_which_one_begins_another_are_different() -> None:
