@@ -26,6 +26,7 @@ from rich.table import Table
 from operators.aggregate.base import aggregates
 from operators.base import Inputs, Operator, State
 from operators.batch import Batch, Schema, Text, Type
+from operators.binary import Binary
 from operators.devices import DeviceTable
 from operators.window.hopping import Hopping
 from operators.window.session import Session
@@ -125,7 +126,7 @@ def measure(
         `ns_per_event` (CPU, median over the batches of the last two thirds) and `bytes_per_device`.
     """
     table = DeviceTable(schema.device)
-    table.slots([b"device-%d" % number for number in range(devices)])
+    table.slots(Binary.of([b"device-%d" % number for number in range(devices)]))
     state: State = spec.build(Inputs(schema, table))
     count = max(int(minutes * 60 * rate * devices / ROWS), 300)
     costs = []

@@ -128,7 +128,8 @@ class _State:
     def _rows(self, batch: Batch, change: NDArray[np.int8], began: NDArray[np.int64]) -> Batch:
         rows = np.flatnonzero(batch.live)
         named = map(
-            self._seed.__mod__, zip(self._devices.ids(batch.device[rows]), *began[:, rows].tolist(), strict=True)
+            self._seed.__mod__,
+            zip(self._devices.ids(batch.device[rows]).values(), *began[:, rows].tolist(), strict=True),
         )
         ids = map(methodcaller("hexdigest"), map(partial(hashlib.blake2b, digest_size=8), named))
         which = np.full(len(batch), MISSING_CODE)

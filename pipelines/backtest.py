@@ -26,6 +26,7 @@ from connectors.codec.base import Dead, Decoded, Records
 from connectors.files.base import FileError, Table
 from connectors.files.results import FileFormat, Results, write
 from operators.batch import Text, join_columns
+from operators.binary import Binary
 from pipelines.plan import DEAD, SOURCE, Pipeline
 from pipelines.shard import Counts, Product, Shard
 
@@ -220,7 +221,7 @@ def _sorted(
     topic, columns = read[0][0].topic, read[0][1].columns
     dead = [(records.offset[row], reason) for records, decoded in read for row, reason in decoded.dead]
     letters = [Dead(row, reason) for row, (_, reason) in enumerate(dead)]
-    device = list(chain.from_iterable(decoded.device for _, decoded in read))
+    device = Binary.concat([decoded.device for _, decoded in read])
     ts = np.concatenate([decoded.ts for _, decoded in read])
     number = np.concatenate([decoded.offset for _, decoded in read])
     columns = {name: join_columns([decoded.columns[name] for _, decoded in read]) for name in columns}
@@ -228,19 +229,13 @@ def _sorted(
 
     def batch(records: Records, rows: NDArray[np.int64], dead: Sequence[Dead] = ()) -> tuple[Records, Decoded]:
         own = {name: cells.take(rows) if isinstance(cells, Text) else cells[rows] for name, cells in columns.items()}
-        ids = list(map(device.__getitem__, rows.tolist()))
-        return records, Decoded(ids, ts[rows], records.offset[len(dead) :], own, dead)
+        return records, Decoded(device.take(rows), ts[rows], records.offset[len(dead) :], own, dead)
 
-    batches = [batch(_numbered(topic, 0, len(dead)), order[:0], letters)] if dead else []
+    batches = [batch(Records.numbered(topic, 0, len(dead)), order[:0], letters)] if dead else []
     for start in range(0, len(order), size):
         rows = order[start : start + size]
-        batches.append(batch(_numbered(topic, len(dead) + start, len(rows)), rows))
+        batches.append(batch(Records.numbered(topic, len(dead) + start, len(rows)), rows))
     return batches, np.concatenate([np.array([row for row, _ in dead], np.int64), number[order]])
-
-
-def _numbered(topic: str, first: int, count: int) -> Records:
-    none = [None] * count
-    return Records(topic, 0, none, none, np.full(count, -1, np.int64), np.arange(first, first + count))
 
 
 def _products(
@@ -282,7 +277,7 @@ def _note(outcome: Outcome, product: Product, written: Iterable[str]) -> None:
         if outcome.devices is None or stream not in product.rows:
             continue
         slots, counts = np.unique(product.rows[stream].device, return_counts=True)
-        for device, count in zip(product.devices.ids(slots), counts.tolist(), strict=True):
+        for device, count in zip(product.devices.ids(slots).values(), counts.tolist(), strict=True):
             outcome.devices.setdefault(device.decode("utf-8", "backslashreplace"), Counter())[stream] += count
         if len(outcome.devices) > _FEW:
             outcome.devices = None

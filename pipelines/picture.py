@@ -123,7 +123,7 @@ class Picture:
                 continue
             batch = product.rows[stream]
             slots, first = np.unique(batch.device, return_index=True)
-            ids = [device.decode("utf-8", "backslashreplace") for device in product.devices.ids(slots)]
+            ids = [device.decode("utf-8", "backslashreplace") for device in product.devices.ids(slots).values()]
             if stream == SOURCE:
                 self._choose([ids[place] for place in np.argsort(first).tolist()])
             for slot, device in zip(slots.tolist(), ids, strict=True):

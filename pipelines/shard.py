@@ -201,7 +201,7 @@ class Shard:
         """Free the slots of devices that were forgotten within a batch and didn't come again."""
         gone = np.unique(batch.device[batch.watermark >= FORGET])
         gone = gone[~self._clock.knows(gone)]
-        self._devices.forget(gone.tolist())
+        self._devices.forget(gone)
         self.counts.forgotten += len(gone)
 
     def _product(self, records: int, streams: Mapping[str, Batch], letters: list[Letter]) -> Product:

@@ -70,7 +70,7 @@ def _rows(pipeline: Pipeline, test: Test) -> _Got:
         keys = [None if (key := row.get("$key")) is None else str(key).encode() for row in test.input]
         times = np.array([_timestamp(row.get("$timestamp"), index) for index, row in enumerate(test.input)], np.int64)
         values = [_written(write, row, index) for index, row in enumerate(test.input)]
-        products.append(shard.process(Records(source.topics[0], 0, values, keys, times, np.arange(len(values)))))
+        products.append(shard.process(Records.of(source.topics[0], 0, values, keys, times, np.arange(len(values)))))
     if test.close_windows:
         products.append(shard.close())
     letters = [letter for made in products for letter in made.letters]

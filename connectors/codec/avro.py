@@ -26,6 +26,7 @@ from connectors.codec.base import Decoded, Decoder, Encoder, Format, Reading, Re
 from connectors.codec.documents import Documents, decode_each, document
 from operators.base import Problem, unfit
 from operators.batch import Batch, Schema, Text, Type
+from operators.binary import Binary
 from operators.devices import DeviceTable
 
 _TYPES: Mapping[Type, Any] = {
@@ -130,7 +131,7 @@ class _Decoder:
         self._reading = reading
 
     def decode(self, records: Records) -> Decoded:
-        docs, bad = decode_each(_read, records.values, self._schema)
+        docs, bad = decode_each(_read, records.values.to_list(), self._schema)
         return Documents(docs, bad).columns(records, self._reading)
 
 
@@ -154,7 +155,7 @@ class _Encoder:
         self._schema = schema
         self._avro = fastavro.parse_schema(row_schema(schema, name))
 
-    def encode(self, batch: Batch, devices: DeviceTable) -> Sequence[bytes]:
+    def encode(self, batch: Batch, devices: DeviceTable) -> Binary:
         lists: dict[str, list[Any]] = {}
         for part, name in enumerate(self._schema.device):
             lists[name] = Text(batch.device.astype(np.int32), devices.texts(part)).to_list()
@@ -162,7 +163,7 @@ class _Encoder:
             lists[self._schema.time] = batch.ts.tolist()
         lists |= {name: cells(batch.columns[name], type_) for name, type_ in self._schema.columns.items()}
         rows = zip(*lists.values(), strict=True)
-        return list(map(_write, repeat(self._avro), map(dict, map(zip, repeat(tuple(lists)), rows))))
+        return Binary.of(map(_write, repeat(self._avro), map(dict, map(zip, repeat(tuple(lists)), rows))))
 
 
 def _without_logical(schema: Any) -> Any:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from operators.base import Problem, classes_of
 from operators.batch import MISSING_INT, Batch, Column, Schema, Text, Type
+from operators.binary import Binary
 from operators.devices import DeviceTable
 
 
@@ -24,27 +25,45 @@ class Records:
     Attributes:
         topic: the topic.
         partition: the partition.
-        values: the bytes of each record, None for a record without a value.
-        keys: the key of each record, None for a record without one.
+        values: the bytes of each record, missing for a record without a value.
+        keys: the key of each record, missing for a record without one.
         timestamp: int64, the record's own time, us since the epoch; -1 where it has none.
         offset: int64, strictly increasing.
     """
 
     topic: str
     partition: int
-    values: Sequence[bytes | None]
-    keys: Sequence[bytes | None]
+    values: Binary
+    keys: Binary
     timestamp: NDArray[np.int64]
     offset: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        topic: str,
+        partition: int,
+        values: Sequence[bytes | None],
+        keys: Sequence[bytes | None],
+        timestamp: NDArray[np.int64],
+        offset: NDArray[np.int64],
+    ) -> Records:
+        """Make records of values and keys that are Python's."""
+        return cls(topic, partition, Binary.of(values), Binary.of(keys), timestamp, offset)
+
+    @classmethod
+    def numbered(cls, topic: str, first: int, count: int) -> Records:
+        """Make records of which nothing is known but their offsets, from `first` on: the rows of a file."""
+        none = Binary.missing(count)
+        return cls(topic, 0, none, none, np.full(count, -1, np.int64), np.arange(first, first + count))
 
     def __len__(self) -> int:
         """Count the records."""
         return len(self.values)
 
-    def take(self, rows: NDArray[np.intp]) -> Records:
+    def take(self, rows: NDArray[np.intp] | slice) -> Records:
         """Pick records by their places."""
-        places = rows.tolist()
-        values, keys = (list(map(column.__getitem__, places)) for column in (self.values, self.keys))
+        values, keys = self.values.take(rows), self.keys.take(rows)
         return Records(self.topic, self.partition, values, keys, self.timestamp[rows], self.offset[rows])
 
 
@@ -104,7 +123,7 @@ class Decoded:
         dead: the records left out.
     """
 
-    device: Sequence[bytes]
+    device: Binary
     ts: NDArray[np.int64]
     offset: NDArray[np.int64]
     columns: Mapping[str, Column]
@@ -122,7 +141,7 @@ class Decoder(Protocol):
 class Encoder(Protocol):
     """Turns rows into record values."""
 
-    def encode(self, batch: Batch, devices: DeviceTable) -> Sequence[bytes]:
+    def encode(self, batch: Batch, devices: DeviceTable) -> Binary:
         """Encode each row. The batch holds live rows alone."""
         ...
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from connectors.codec.base import Dead, Decoded, Reading, Records, Unit
 from operators.batch import MISSING_BOOL, MISSING_INT, Column, Text, Type
+from operators.binary import Binary
 from operators.devices import join_id
 from operators.duration import format_duration
 
@@ -58,14 +59,14 @@ class Documents:
         ts = self._time(records, reading)
         columns = {field.name: self._column(".".join(field.path), field.path, field.type) for field in reading.fields}
         if not self.bad:
-            return Decoded(device, ts, records.offset, columns, ())
+            return Decoded(Binary.of(device), ts, records.offset, columns, ())
         good = np.ones(len(records), np.bool_)
         good[list(self.bad)] = False
         kept = {
             name: column.take(good) if isinstance(column, Text) else column[good] for name, column in columns.items()
         }
         dead = [Dead(row, reason) for row, reason in sorted(self.bad.items())]
-        return Decoded(list(compress(device, good.tolist())), ts[good], records.offset[good], kept, dead)
+        return Decoded(Binary.of(compress(device, good.tolist())), ts[good], records.offset[good], kept, dead)
 
     def _pick(self, path: Sequence[str]) -> list[Any]:
         """Give the value at a path of each document, None where it is missing."""
@@ -121,7 +122,7 @@ class Documents:
 
     def _device(self, records: Records, reading: Reading) -> Sequence[bytes]:
         if not reading.device:
-            keys = records.keys
+            keys = records.keys.to_list()
             if not all(keys):
                 for row, key in enumerate(keys):
                     if not key:

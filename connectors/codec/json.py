@@ -23,6 +23,7 @@ from connectors.codec.base import Dead, Decoded, Decoder, Encoder, Format, Readi
 from connectors.codec.documents import Documents, decode_each, document
 from connectors.codec.json_scan import JsonScan
 from operators.batch import Batch, Column, Schema, Text, Type, join_columns
+from operators.binary import Binary
 from operators.devices import DeviceTable
 
 
@@ -72,7 +73,7 @@ class _Decoder:
         order = np.argsort(np.concatenate([decoded.offset, rest.offset]), kind="stable")
         columns = {name: join_columns([column, rest.columns[name]]) for name, column in decoded.columns.items()}
         return Decoded(
-            list(map([*decoded.device, *rest.device].__getitem__, order.tolist())),
+            Binary.concat([decoded.device, rest.device]).take(order),
             np.concatenate([decoded.ts, rest.ts])[order],
             np.concatenate([decoded.offset, rest.offset])[order],
             {
@@ -83,11 +84,12 @@ class _Decoder:
         )
 
     def _by_document(self, records: Records) -> Decoded:
-        docs, bad = decode_each(orjson.loads, records.values)
-        for row in _suspects(records.values, docs):
+        values = records.values.to_list()
+        docs, bad = decode_each(orjson.loads, values)
+        for row in _suspects(values, docs):
             if row not in bad:
                 try:
-                    _once(records.values[row])
+                    _once(values[row])
                 except ValueError as error:
                     bad[row] = f"can't be decoded: {error}"
         return Documents(docs, bad).columns(records, self._reading)
@@ -139,7 +141,7 @@ class _Encoder:
         self._schema = schema
         self._time = time
 
-    def encode(self, batch: Batch, devices: DeviceTable) -> Sequence[bytes]:
+    def encode(self, batch: Batch, devices: DeviceTable) -> Binary:
         lists: dict[str, list[Any]] = {}
         for part, name in enumerate(self._schema.device):
             lists[name] = Text(batch.device.astype(np.int32), devices.texts(part)).to_list()
@@ -149,7 +151,7 @@ class _Encoder:
             column = batch.columns[name]
             lists[name] = self._times(column) if type_ is Type.TIME else cells(column, type_)
         rows = zip(*lists.values(), strict=True)
-        return list(map(orjson.dumps, map(dict, map(zip, repeat(tuple(lists)), rows))))
+        return Binary.of(map(orjson.dumps, map(dict, map(zip, repeat(tuple(lists)), rows))))
 
     def _times(self, column: Column) -> list[Any]:
         if isinstance(column, Text):

@@ -55,23 +55,21 @@ POWERS = np.array([10.0**power for power in range(23)])
 
 @kernel
 def scan(  # type: ignore[no-untyped-def]  # noqa: ANN201  # compiled: numba infers
-    data, ends, names, nodes, edges, puts, texts, per_unit, powers, fives, levels, keys, number,
-    floats, ints, bools, codes, spans, counts, table, ts, ok,
+    data, begin, size, names, nodes, edges, puts, per_unit, powers, fives, levels, keys, number,
+    floats, ints, bools, codes, spans, counts, table, parts, ts, ok,
 ):  # fmt: skip
     """Read every record; `ok` says which were."""
-    begin = 0
-    for row in range(len(ends)):
+    for row in range(len(begin)):
         ok[row] = _record(
-            data, begin, ends[row], row, names, nodes, edges, puts, texts, per_unit, powers, fives, levels, keys, number,
-            floats, ints, bools, codes, spans, counts, table, ts,
+            data, begin[row], begin[row] + size[row], row, names, nodes, edges, puts, per_unit, powers, fives, levels, keys, number,
+            floats, ints, bools, codes, spans, counts, table, parts, ts,
         )  # fmt: skip
-        begin = ends[row]
 
 
 @kernel(forceinline=True)
 def _record(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912, PLR0915  # a record is one walk
-    data, at, end, row, names, nodes, edges, puts, texts, per_unit, powers, fives, levels, keys, number,
-    floats, ints, bools, codes, spans, counts, table, ts,
+    data, at, end, row, names, nodes, edges, puts, per_unit, powers, fives, levels, keys, number,
+    floats, ints, bools, codes, spans, counts, table, parts, ts,
 ):  # fmt: skip
     """Read one record; gives whether that could be done.
 
@@ -144,8 +142,8 @@ def _record(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912, PL
                 if kind == _STRING:
                     begin += 1
                 if not _put(
-                    data, begin, at - (kind == _STRING), row, kind, whole, number[0], edges[edge, 3], puts, texts, per_unit,
-                    floats, ints, bools, codes, spans, counts, table, ts,
+                    data, begin, at - (kind == _STRING), row, kind, whole, number[0], edges[edge, 3], puts, per_unit,
+                    floats, ints, bools, codes, spans, counts, table, parts, ts,
                 ):  # fmt: skip
                     return False
             state = _BEHIND
@@ -364,8 +362,8 @@ def _multiply(one, other):  # type: ignore[no-untyped-def]  # compiled: numba in
 
 @kernel(forceinline=True)
 def _put(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912  # each thing that a value goes into
-    data, begin, end, row, kind, whole, real, put, puts, texts, per_unit, floats, ints, bools, codes, spans, counts, table,
-    ts,
+    data, begin, end, row, kind, whole, real, put, puts, per_unit, floats, ints, bools, codes, spans, counts, table,
+    parts, ts,
 ):  # fmt: skip
     """Put a value where it is read; gives whether it fits."""
     while put >= 0:
@@ -391,11 +389,13 @@ def _put(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912  # eac
             if us == MISSING_INT:
                 return False
             ts[row] = us
-        else:
-            part = what == PART
-            if not (kind == _STRING or (part and kind == _WHOLE)) or (part and not 0 < end - begin <= LONGEST_ID):
+        elif what == PART:
+            if kind not in (_STRING, _WHOLE) or not 0 < end - begin <= LONGEST_ID:
                 return False
-            place += texts * part
+            parts[0, place, row], parts[1, place, row] = begin, end - begin
+        else:
+            if kind != _STRING:
+                return False
             codes[place, row] = _code(data, begin, end, spans[place], counts, place, table[place])
     return True
 
@@ -484,11 +484,11 @@ def _code(data, begin, end, spans, counts, place, table):  # type: ignore[no-unt
     at = (hash_ ^ hash_ >> 32) & mask
     while table[at] >= 0:
         code = table[at]
-        if spans[code, 1] - spans[code, 0] == end - begin and _same(data, spans[code, 0], begin, end - begin):
+        if spans[1, code] == end - begin and _same(data, spans[0, code], begin, end - begin):
             return code
         at = (at + 1) & mask
     code = counts[place]
     table[at] = code
-    spans[code, 0], spans[code, 1] = begin, end
+    spans[0, code], spans[1, code] = begin, end - begin
     counts[place] += 1
     return code

@@ -18,7 +18,8 @@ from connectors.codec.base import Decoded, Reading, Records, Unit
 from connectors.codec.documents import YEAR_1, YEAR_10000
 from connectors.codec.json_kernel import BOOL, DEEP, FIVES, FLOAT, INT, ISO, KEYS, PART, POWERS, TEXT, TIME, scan
 from operators.batch import MISSING_BOOL, MISSING_CODE, MISSING_INT, Column, Text, Type
-from operators.devices import join_id
+from operators.binary import Binary
+from operators.devices import join_ids
 
 _PUT = {Type.FLOAT: FLOAT, Type.INT: INT, Type.BOOL: BOOL, Type.TEXT: TEXT}
 _PER_UNIT = {Unit.S: 1_000_000, Unit.MS: 1_000, Unit.US: 1, Unit.NS: 0, Unit.ISO: ISO}
@@ -70,39 +71,42 @@ class JsonScan:
         Returns:
             The rows that were read, and the places of the records that weren't.
         """
-        rows, reading = len(records), self._reading
-        values = [value or b"" for value in records.values]
-        data = b"".join(values)
-        ends = np.cumsum(np.fromiter(map(len, values), np.int64, rows))
+        rows, reading, values = len(records), self._reading, records.values
         floats = np.full((len(self._columns[Type.FLOAT]), rows), np.nan)
         ints = np.full((len(self._columns[Type.INT]), rows), MISSING_INT)
         bools = np.full((len(self._columns[Type.BOOL]), rows), MISSING_BOOL)
         texts = len(self._columns[Type.TEXT])
-        # Of texts and parts of the device: a code a row, and by code where its text stands.
-        codes = np.full((texts + len(reading.device), rows), MISSING_CODE)
-        spans = np.empty((len(codes), rows, 2), np.int64)
-        counts = np.zeros(len(codes), np.int64)
-        table = np.full((len(codes), 1 << (2 * rows).bit_length()), -1, np.int32)
+        # Of texts: a code a row, and by code where its text stands.
+        codes = np.full((texts, rows), MISSING_CODE)
+        spans = np.empty((texts, 2, rows), np.int64)
+        counts = np.zeros(texts, np.int64)
+        table = np.full((texts, 1 << (2 * rows).bit_length()), -1, np.int32)
+        # Of parts of the device: where each begins, and its size.
+        parts = np.full((2, len(reading.device), rows), -1)
         ts = np.full(rows, MISSING_INT) if reading.time else records.timestamp.copy()
         ok = np.zeros(rows, np.bool_)
         scan(
-            np.frombuffer(data, np.uint8), ends, *(getattr(self._tree, name) for name in _Tree.__slots__), texts,
+            values.data, values.begin, values.size, *(getattr(self._tree, name) for name in _Tree.__slots__),
             _PER_UNIT[reading.unit], POWERS, FIVES, np.empty((DEEP, 2), np.int64), np.empty((KEYS * DEEP, 2), np.int64),
-            np.empty(2), floats, ints, bools, codes, spans, counts, table, ts, ok,
+            np.empty(2), floats, ints, bools, codes, spans, counts, table, parts, ts, ok,
         )  # fmt: skip
         if reading.time:
             ok &= (ts >= YEAR_1) & (ts < YEAR_10000)
             ok &= (records.timestamp < 0) | (ts - records.timestamp <= reading.future)
         else:
             ok &= ts >= 0
-        words = [_words(data, found[:count]) for found, count in zip(spans, counts.tolist(), strict=True)]
+        words = [Binary(values.data, *found[:, :count]) for found, count in zip(spans, counts.tolist(), strict=True)]
         made: dict[str, Column] = {}
         for type_, array in ((Type.FLOAT, floats), (Type.INT, ints), (Type.BOOL, bools)):
             made |= dict(zip(self._columns[type_], array, strict=True))
-        for name, own, known in zip(self._columns[Type.TEXT], codes, words, strict=False):
-            made[name] = Text(own, known)
-        device, good = self._device(records, codes[texts:], words[texts:])
-        ok &= good
+        for name, own, known in zip(self._columns[Type.TEXT], codes, words, strict=True):
+            made[name] = Text(own, [word.decode("ascii") for word in known.values()])
+        device = (
+            join_ids([Binary(values.data, *part) for part in zip(*parts, strict=True)])
+            if reading.device
+            else records.keys
+        )
+        ok &= device.size > 0
         left = np.flatnonzero(~ok)
         columns = {field.name: made[field.name] for field in reading.fields}
         if not len(left):
@@ -111,34 +115,7 @@ class JsonScan:
         columns = {
             name: column.take(kept) if isinstance(column, Text) else column[kept] for name, column in columns.items()
         }
-        ids = list(map(device.__getitem__, kept.tolist()))
-        return Decoded(ids, ts[kept], records.offset[kept], columns, ()), left
-
-    def _device(
-        self, records: Records, codes: NDArray[np.int32], words: Sequence[list[str]]
-    ) -> tuple[Sequence[bytes], NDArray[np.bool_]]:
-        """Give the id of each row's device, and which rows have one."""
-        if not len(codes):
-            keys = [key or b"" for key in records.keys]
-            return keys, np.fromiter(map(bool, keys), np.bool_, len(keys))
-        good = np.asarray((codes >= 0).all(axis=0))
-        if len(codes) == 1:
-            ids = list(map(str.encode, words[0]))
-            return list(map([*ids, b""].__getitem__, codes[0].tolist())), good
-        # Each combination of parts is put together once; combinations are numbered anew behind each part, or they overflow.
-        row = place = np.zeros(codes.shape[1], np.int64)
-        for own, known in zip(codes, words, strict=True):
-            _, row, place = np.unique(place * (len(known) + 1) + own + 1, return_index=True, return_inverse=True)
-        parts = zip(
-            *([[*known, ""][code] for code in own[row].tolist()] for own, known in zip(codes, words, strict=True)),
-            strict=True,
-        )
-        return list(map([join_id(each) for each in parts].__getitem__, place.tolist())), good
-
-
-def _words(data: bytes, spans: NDArray[np.int64]) -> list[str]:
-    """Give the texts that stand there."""
-    return [data[begin:end].decode("ascii") for begin, end in spans.tolist()]
+        return Decoded(device.take(kept), ts[kept], records.offset[kept], columns, ()), left
 
 
 def _tree(paths: Sequence[tuple[Sequence[str], int, int]]) -> _Tree:

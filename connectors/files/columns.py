@@ -20,6 +20,7 @@ from connectors.codec.base import Dead, Decoded, FieldPath, Reading, Records, Un
 from connectors.codec.documents import YEAR_1, YEAR_10000, Documents
 from connectors.files.base import FileError
 from operators.batch import MISSING_BOOL, MISSING_INT, Column, Text, Type
+from operators.binary import Binary
 from operators.devices import join_id
 
 _PER_UNIT = {Unit.S: 1_000_000, Unit.MS: 1_000, Unit.US: 1}
@@ -94,12 +95,12 @@ class Columns:
             for field, cells in zip(reading.fields, series[parts + 1 :], strict=True)
         }
         if not bad:
-            return Decoded(device, ts, records.offset, columns, ())
+            return Decoded(Binary.of(device), ts, records.offset, columns, ())
         good = np.ones(len(frame), np.bool_)
         good[list(bad)] = False
         kept = {name: cells.take(good) if isinstance(cells, Text) else cells[good] for name, cells in columns.items()}
         dead = [Dead(row, bad[row]) for row in sorted(bad)]
-        return Decoded(list(compress(device, good.tolist())), ts[good], records.offset[good], kept, dead)
+        return Decoded(Binary.of(compress(device, good.tolist())), ts[good], records.offset[good], kept, dead)
 
     def _device(self, parts: Sequence[pl.Series], bad: dict[int, str]) -> Sequence[bytes]:
         texts = []
@@ -264,7 +265,7 @@ def _refuse(
     documents = [_document(path, cell) for cell in given]
     count = len(documents)
     own = np.full(count, 0 if not judge.time else -1, np.int64)
-    records = Records("", 0, [None] * count, [b"-"] * count, own, np.arange(count))
+    records = Records.of("", 0, [None] * count, [b"-"] * count, own, np.arange(count))
     reasons: Mapping[int, str] = {
         dead.row: dead.reason for dead in Documents(documents, {}).columns(records, judge).dead
     }

@@ -73,9 +73,7 @@ class Csv:
                     continue
                 bad: dict[int, str] = {}
                 frame = self._frame(rows, bad)
-                none = [None] * len(rows)
-                at = np.arange(first, first + len(rows))
-                records = Records(self._file.name, 0, none, none, np.full(len(rows), -1, np.int64), at)
+                records = Records.numbered(self._file.name, first, len(rows))
                 yield records, self._columns.decode(frame, records, bad)
                 first += len(rows)
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 
 from connectors.codec.base import Decoded, Reading, Records, Unit
 from connectors.codec.json import Json, TimeText
 from connectors.files.base import FileError, Lines, find, in_file, not_blank, wanted
 from operators.batch import Schema
+from operators.binary import Binary
 
 _HEAD = 1_000
 """Lines that are looked at for the names of fields."""
@@ -70,8 +70,7 @@ class Ndjson:
                 count = len(values)
                 if not count:
                     continue
-                own = np.full(count, -1, np.int64)
-                records = Records(self._file.name, 0, values, [None] * count, own, np.arange(first, first + count))
+                records = replace(Records.numbered(self._file.name, first, count), values=Binary.of(values))
                 yield records, self._decoder.decode(records)
                 first += count
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from connectors.codec.base import Decoded, Reading, Records
@@ -59,11 +58,8 @@ class Parquet:
                 message = f"{self._file}: can't be read to its end: {_line(error)}"
                 raise FileError(message) from None
             for frame in chunk.iter_slices(size):
-                count = len(frame)
-                none = [None] * count
-                at = np.arange(self._read, self._read + count)
-                records = Records(self._file.name, 0, none, none, np.full(count, -1, np.int64), at)
-                self._read += count
+                records = Records.numbered(self._file.name, self._read, len(frame))
+                self._read += len(frame)
                 yield records, self._columns.decode(frame, records, {})
 
 

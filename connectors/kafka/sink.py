@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
 from connectors.kafka.client import KafkaFailure, open_client, settings
+from operators.binary import Binary
 
 log = logging.getLogger("telemill.sink")
 
@@ -54,14 +55,16 @@ class KafkaSink:
         }
         self._producer: Any = open_client(Producer, own)
 
-    def write(self, topic: str, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+    def write(self, topic: str, keys: Binary, values: Binary) -> None:
         """Hand rows over, in order; rows with one key stay in order.
 
         Raises:
             KafkaFailure: if an earlier message couldn't be delivered.
         """
-        self._make_room(sum(map(len, values)))
-        messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
+        self._make_room(int(values.size.sum()))
+        messages: list[dict[str, Any]] = [
+            {"key": key, "value": value} for key, value in zip(keys.values(), values.values(), strict=True)
+        ]
         queued = self._producer.produce_batch(topic, messages, on_delivery=self._delivered)
         if queued < len(messages):
             failed = next(message["_error"] for message in messages if "_error" in message)

@@ -299,14 +299,7 @@ class KafkaSource:
                 self.at_end.add(shard)
                 self.positions[shard] = max(self.positions[shard], end)
                 self._consumer.pause([TopicPartition(*shard)])
-                batch = Records(
-                    batch.topic,
-                    batch.partition,
-                    batch.values[:rows],
-                    batch.keys[:rows],
-                    batch.timestamp[:rows],
-                    batch.offset[:rows],
-                )
+                batch = batch.take(slice(rows))
         if len(batch):
             self.positions[shard] = max(self.positions[shard], int(batch.offset[-1]) + 1)
         return batch
@@ -351,7 +344,7 @@ def _records(messages: list[Message]) -> Records:
     kinds, times = zip(*map(Message.timestamp, messages), strict=True)
     ms = np.array(times, np.int64)
     stamped = np.array(kinds) != TIMESTAMP_NOT_AVAILABLE
-    return Records(
+    return Records.of(
         str(messages[0].topic()),
         int(messages[0].partition() or 0),
         list(map(Message.value, messages)),

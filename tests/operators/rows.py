@@ -16,6 +16,7 @@ import numpy as np
 
 from operators.base import Inputs, Operator, Outputs, Reject, Snapshot, State
 from operators.batch import MISSING_BOOL, MISSING_CODE, MISSING_INT, Batch, Column, Schema, Text, Type
+from operators.binary import Binary
 from operators.clock import END, FORGET, Clock
 from operators.devices import DeviceTable
 
@@ -131,7 +132,7 @@ def from_column(column: Column, type_: Type) -> list[Any]:
 def to_batch(rows: Sequence[Row], schema: Schema, devices: DeviceTable) -> Batch:
     """Make a batch as a decoder would: with texts of its own."""
     return Batch(
-        devices.slots([row.device for row in rows]),
+        devices.slots(Binary.of([row.device for row in rows])),
         np.array([row.ts for row in rows], np.int64),
         np.array([row.watermark for row in rows], np.int64),
         np.array([row.offset for row in rows], np.int64),
@@ -151,7 +152,7 @@ def from_batch(batch: Batch, schema: Schema, devices: DeviceTable) -> list[Row]:
     lengths |= {len(array) for array in (batch.device, batch.ts, batch.watermark, batch.offset, batch.live)}
     assert lengths == {len(batch)}
     heads = zip(
-        devices.ids(batch.device),
+        devices.ids(batch.device).values(),
         batch.ts.tolist(),
         batch.watermark.tolist(),
         batch.offset.tolist(),
@@ -264,7 +265,7 @@ def clocked(
         if at in (idles or {}):
             rows += from_batch(clock.on_idle((idles or {})[at], at - 1, {}), schema, devices)
         piece = readings[at:until]
-        slots = devices.slots(lives[at:until])
+        slots = devices.slots(Binary.of(lives[at:until]))
         ts = np.array([ts for _, ts, _ in piece], np.int64)
         rows += from_batch(clock.on_rows(slots, ts, np.arange(at, until), {}, {}), schema, devices)
     if close:

@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 
 from operators.base import Inputs, Operator, kinds
 from operators.batch import Batch, Schema, Text, Type
+from operators.binary import Binary
 from operators.clock import FORGET
 from operators.devices import DeviceTable
 from tests.operators.rows import (
@@ -143,7 +144,7 @@ def crowd() -> tuple[Batch, DeviceTable]:
     """Three readings of each of 100,000 devices, which are so far apart that windows close between them; then the end."""
     count = 100_000
     devices = DeviceTable(SCHEMA.device)
-    slots = devices.slots([b"device %d" % number for number in range(count)])
+    slots = devices.slots(Binary.of([b"device %d" % number for number in range(count)]))
     random = np.random.default_rng(7)
     device = np.concatenate([random.permutation(slots) for _ in range(4)])
     times = np.repeat([0, 20 * SECOND, 2 * MINUTE, 0], count) + device % 1_000

@@ -15,6 +15,7 @@ import pytest
 
 from operators.base import kinds
 from operators.batch import Batch
+from operators.binary import Binary
 from operators.clock import Clock
 from operators.devices import DeviceTable
 from tests.operators.rows import DEVICES, HOUR, NINE, SCHEMA, SECOND, Row, Runner, test_module, to_batch, to_column
@@ -82,7 +83,7 @@ def batch_of(rows: int, start: int, devices: DeviceTable) -> Batch:
 @pytest.fixture(scope="module")
 def batches() -> list[Batch]:
     devices = DeviceTable(("device",))
-    devices.slots(DEVICES)
+    devices.slots(Binary.of(DEVICES))
     sizes = (10_000, 10_000, 10_000, 1_000, 10_000)  # the first ones make room
     return [batch_of(size, NINE + 2 * HOUR * at, devices) for at, size in enumerate(sizes)]
 
@@ -93,7 +94,7 @@ def test_a_batch_of_ten_thousand_rows_takes_no_more_calls_than_one_of_a_thousand
 ) -> None:
     for options in test_module("tests.operators", kind, ("SPECS",)).SPECS:
         runner = Runner(kinds()[kind].model_validate(options))
-        runner.devices.slots(DEVICES)
+        runner.devices.slots(Binary.of(DEVICES))
         *_, few, many = [calls(partial(runner.state.on_batch, batch)) for batch in batches]
         # A table or a heap that has to grow takes a few calls more; a call an event would be 9,000.
         assert max((many - few).values(), default=0) < 100, f"{options}: {many - few}"
@@ -118,8 +119,8 @@ def test_the_clock_takes_as_many_calls_for_ten_thousand_rows_as_for_a_thousand()
 def test_the_device_table_takes_as_many_calls_for_ten_thousand_rows_as_for_a_thousand() -> None:
     devices = DeviceTable(("device",))
     ids = DEVICES * 2_500
-    devices.slots(ids)
-    few, many = (calls(partial(devices.slots, ids[:rows])) for rows in (1_000, 10_000))
+    devices.slots(Binary.of(ids))
+    few, many = (calls(partial(devices.slots, Binary.of(ids[:rows]))) for rows in (1_000, 10_000))
     assert many == few
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from operators.base import SpecError
 from operators.batch import Schema, Type
+from operators.binary import Binary
 from operators.devices import DeviceTable
 from operators.expression import Expression
 from tests.operators.rows import DEVICES, NINE, SCHEMA, YEAR_1, YEAR_9999, Row, from_column, to_batch
@@ -340,7 +341,7 @@ def scalar() -> list[Expression]:
 @given(rows=ROWS, split=st.integers(0, 8))
 def test_a_row_has_the_same_value_in_any_company(scalar: list[Expression], rows: list[Row], split: int) -> None:
     devices = DeviceTable(("device",))
-    devices.slots(DEVICES)
+    devices.slots(Binary.of(DEVICES))
     batches = [to_batch(rows, SCHEMA, devices)]
     pieces = [rows[:split], rows[split:]]
     cuts = [[to_batch(piece, SCHEMA, devices) for piece in pieces], [to_batch([row], SCHEMA, devices) for row in rows]]

@@ -50,23 +50,13 @@ def readings(count: int) -> list[dict[str, Any]]:
 def records(values: Sequence[bytes | None], first: int = 0) -> Records:
     """Make records whose offsets begin at `first`."""
     times, offsets = np.full(len(values), -1, np.int64), np.arange(first, first + len(values))
-    return Records("raw", 3, values, [None] * len(values), times, offsets)
+    return Records.of("raw", 3, values, [None] * len(values), times, offsets)
 
 
 def cut(whole: Records, at: Sequence[int]) -> list[Records]:
     """Cut records into several batches."""
     ends = [0, *at, len(whole)]
-    return [
-        Records(
-            whole.topic,
-            whole.partition,
-            whole.values[start:end],
-            whole.keys[start:end],
-            whole.timestamp[start:end],
-            whole.offset[start:end],
-        )
-        for start, end in pairwise(ends)
-    ]
+    return [whole.take(slice(start, end)) for start, end in pairwise(ends)]
 
 
 def seen(of: Pipeline, products: Sequence[Product]) -> dict[str, list[Any]]:
@@ -78,6 +68,6 @@ def seen(of: Pipeline, products: Sequence[Product]) -> dict[str, list[Any]]:
             assert len(batch) > 0
             assert batch.live.all()
             encoded = Json(time=TimeText.US).encoder(schemas[name], name).encode(batch, product.devices)
-            documents = map(orjson.loads, encoded)
+            documents = map(orjson.loads, encoded.values())
             rows[name] += zip(batch.offset.tolist(), batch.ts.tolist(), documents, strict=True)
     return {**rows, DEAD: [letter for product in products for letter in product.letters]}

@@ -108,7 +108,7 @@ def by_json(file: Path, rows: Sequence[dict[str, Any]], *, close: bool = True) -
     for product in products:
         for name, batch in product.rows.items():
             encoder = Json(time=TimeText.ISO).encoder(pipeline.streams()[name.partition(" when ")[0]], "x")
-            found[name] += map(orjson.loads, encoder.encode(batch, product.devices))
+            found[name] += map(orjson.loads, encoder.encode(batch, product.devices).values())
     letters = [letter for product in products for letter in product.letters]
     return {**found, DEAD: [{"row": letter.offset + 1, "reason": letter.reason} for letter in letters]}
 

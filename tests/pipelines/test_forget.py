@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from connectors.codec.base import Decoded, Records
+from operators.binary import Binary
 from pipelines import config
 from pipelines.plan import Pipeline
 from pipelines.shard import Product, Shard
@@ -58,8 +59,8 @@ def put(shard: Shard, number: int) -> Product:
     at = np.arange(first, first + PER_BATCH)
     ids = [b"device-%08d" % device for device in at.tolist()]
     empty: list[bytes | None] = [b""] * PER_BATCH
-    records = Records("raw", 0, empty, empty, at * 0 - 1, at)
-    decoded = Decoded(ids, at * 1_000_000 // A_SECOND, at, {"level": np.ones(PER_BATCH)}, ())
+    records = Records.of("raw", 0, empty, empty, at * 0 - 1, at)
+    decoded = Decoded(Binary.of(ids), at * 1_000_000 // A_SECOND, at, {"level": np.ones(PER_BATCH)}, ())
     return shard.take(records, decoded)
 
 
@@ -104,7 +105,7 @@ def test_a_device_that_takes_over_a_slot_starts_anew(pipeline: Pipeline) -> None
         product = put(shard, number)
         if "visit" in product.rows:
             rows = product.rows["visit"]
-            named += product.devices.ids(rows.device)
+            named += product.devices.ids(rows.device).values()
             assert (np.asarray(rows.columns["n"]) == 1).all(), "a session of one reading, not one with a predecessor's"
     assert len(set(named)) == len(named)
     assert max(int(name[7:]) for name in named) > 300_000, "slots were used again"

@@ -57,7 +57,7 @@ def test_the_position_is_behind_the_last_record_taken_in(texts: Pipeline) -> Non
     assert mill.position == 100
     times = np.full(3, -1, np.int64)
     # Kafka leaves gaps: transactions' markers and compacted records have offsets too.
-    mill.process(Records("raw", 0, VALUES[:3], [None] * 3, times, np.array([100, 105, 107])))
+    mill.process(Records.of("raw", 0, VALUES[:3], [None] * 3, times, np.array([100, 105, 107])))
     assert mill.position == 108
     mill.process(records([b"dead"], 200))
     assert mill.position == 201
@@ -66,7 +66,7 @@ def test_the_position_is_behind_the_last_record_taken_in(texts: Pipeline) -> Non
 def test_a_record_that_cannot_be_processed_becomes_a_letter_as_it_came(texts: Pipeline) -> None:
     keys = [f"key-{row}".encode() for row in range(len(VALUES))]
     times, offsets = np.full(len(VALUES), -1, np.int64), np.array([10, 11, 13, 14, 15, 20, 21, 30, 31])
-    product = shard(texts).process(Records("raw", 7, VALUES, keys, times, offsets))
+    product = shard(texts).process(Records.of("raw", 7, VALUES, keys, times, offsets))
     letters = product.letters
     assert [letter.offset for letter in letters] == [11, 13, 14, 20, 30], "in order of offset"
     for letter in letters:
@@ -85,7 +85,7 @@ def test_the_rows_that_go_on_are_those_of_the_good_records(texts: Pipeline) -> N
     product = shard(texts).process(records(VALUES))
     assert product.records == len(VALUES)
     assert product.rows["filter"].offset.tolist() == [0, 8]
-    assert product.devices.ids(product.rows["filter"].device) == [b"a", b"b"]
+    assert product.devices.ids(product.rows["filter"].device).values() == [b"a", b"b"]
     assert product.rows["derive"].offset.tolist() == [0, 4, 6, 8]
 
 
@@ -328,7 +328,7 @@ sinks: [{from: derive, kafka: {topic: out}}]
     mill = config.read(file, {})
     own = Shard(mill, mill.source.format.decoder(mill.source.reading), ["derive"])
     value = b'{"dev": "a", "ts": 1, "n": 70000}'
-    assert not own.process(Records("raw", 3, [value], [b"k"], np.array([-1]), np.array([5]))).letters
+    assert not own.process(Records.of("raw", 3, [value], [b"k"], np.array([-1]), np.array([5]))).letters
     (letter,) = own.close().letters
     assert (letter.topic, letter.partition, letter.offset, letter.key, letter.value) == ("raw", 3, 5, None, None)
     assert letter.reason.startswith(
@@ -382,7 +382,7 @@ def test_a_silent_device_gets_its_grid_rows_as_time_goes_on(tmp_path: Path) -> N
     for number, now in enumerate(range(5, 605, 5), 1):
         product = mill.process(records([b'{"dev": "b", "ts": %d, "n": 1}' % now], number))
         for rows in product.rows.values():
-            mine = [device == b"a" for device in product.devices.ids(rows.device)]
+            mine = [device == b"a" for device in product.devices.ids(rows.device).values()]
             made += [(now, ts // 1_000_000) for ts in rows.ts[mine].tolist()]
     assert [ts for _, ts in made] == list(range(10, 600, 10))
     assert max(now - ts for now, ts in made) <= 75

@@ -148,7 +148,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Playe
 def records(shard: tuple[str, int], first: int, *seconds: float) -> Records:
     values = [b'{"dev": "a", "ts": %d, "x": 1}' % int(second * 1_000) for second in seconds]
     none = [None] * len(values)
-    return Records(*shard, values, none, np.full(len(values), -1), np.arange(first, first + len(values)))
+    return Records.of(*shard, values, none, np.full(len(values), -1), np.arange(first, first + len(values)))
 
 
 def marks(items: Sequence[Any]) -> list[dict[tuple[str, int], int]]:
@@ -273,7 +273,7 @@ def test_each_sink_gets_the_rows_for_which_its_own_condition_holds(play: Callabl
     values: list[bytes | None] = [
         b'{"dev": "a", "ts": %d, "x": %d}' % (ts, x) for ts, x in [(0, 1), (500, 2), (1_000, 3), (9_000, 1)]
     ]
-    played.source.coming = [Records(*ZERO, values, [None] * 4, np.full(4, -1), np.arange(4))]
+    played.source.coming = [Records.of(*ZERO, values, [None] * 4, np.full(4, -1), np.arange(4))]
     played.turn()
     played.source.at_end = {ZERO}
     played.turn()

@@ -30,7 +30,7 @@ READINGS = {
 def records(values: Sequence[bytes | None]) -> Records:
     at = np.arange(len(values))
     keys = [b"key" if number % 7 else b"" for number in range(len(values))]
-    return Records("raw", 0, values, keys, np.where(at % 3, -1, 1_700_000_000_000_000), 10 + 2 * at)
+    return Records.of("raw", 0, values, keys, np.where(at % 3, -1, 1_700_000_000_000_000), 10 + 2 * at)
 
 
 def told(decoded: Decoded) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def told(decoded: Decoded) -> dict[str, Any]:
         for name, column in decoded.columns.items()
     }
     assert decoded.ts.dtype == decoded.offset.dtype == np.int64
-    head = {"device": list(decoded.device), "ts": decoded.ts.tolist(), "offset": decoded.offset.tolist()}
+    head = {"device": decoded.device.values(), "ts": decoded.ts.tolist(), "offset": decoded.offset.tolist()}
     return {**head, **columns, "dead": list(decoded.dead)}
 
 

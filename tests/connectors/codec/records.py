@@ -10,6 +10,7 @@ import numpy as np
 
 from connectors.codec.base import Decoded, Decoder, FieldPath, Reading, Records, Unit
 from operators.batch import MISSING_BOOL, MISSING_INT, Batch, Column, Schema, Text, Type
+from operators.binary import Binary
 from operators.devices import DeviceTable
 
 FUTURE = 600_000_000
@@ -40,7 +41,7 @@ def records(
     """Make records; without keys and times of their own if none are given (times in us)."""
     count = len(values)
     stamps = np.full(count, -1, np.int64) if times is None else np.array(times, np.int64)
-    return Records("raw", 0, values, keys or [None] * count, stamps, np.arange(first, first + count))
+    return Records.of("raw", 0, values, keys or [None] * count, stamps, np.arange(first, first + count))
 
 
 def plain(column: Column) -> list[Any]:
@@ -76,7 +77,7 @@ def batch(
     times = np.array(ts, np.int64)
     made = {name: column(columns[name], type_) for name, type_ in schema.columns.items()}
     live = np.ones(len(times), np.bool_)
-    return Batch(table.slots(devices), times, times, np.arange(len(times)), live, made), table
+    return Batch(table.slots(Binary.of(devices)), times, times, np.arange(len(times)), live, made), table
 
 
 def column(values: Sequence[Any], type_: Type) -> Column:

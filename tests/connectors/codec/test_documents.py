@@ -54,7 +54,7 @@ def test_fields_are_read_at_their_paths() -> None:
     docs = [{"id": {"dev": "a"}, "at": {"ts": 1}, "data": {"air": {"t": 20.5}, "n": 3}, "ok": True, "s": "on"}]
     fields = {"data.air.t": Type.FLOAT, "data.n": Type.INT, "ok": Type.BOOL, "s": Type.TEXT}
     out = read(docs, fields, device=["id.dev"], time="at.ts")
-    assert list(out.device) == [b"a"]
+    assert out.device.values() == [b"a"]
     assert out.ts.tolist() == [1_000]
     assert {name: plain(column) for name, column in out.columns.items()} == {
         "t": [20.5],
@@ -143,7 +143,7 @@ def test_one_bad_record_among_many_good_ones_takes_none_with_it() -> None:
     kept = [row for row in range(2_000) if row not in bad]
     assert out.offset.tolist() == kept
     assert out.ts.tolist() == [row * 1_000 for row in kept]
-    assert list(out.device) == [f"d{row % 7}".encode() for row in kept]
+    assert out.device.values() == [f"d{row % 7}".encode() for row in kept]
     assert plain(out.columns["t"]) == [row / 2 for row in kept]
     assert plain(out.columns["n"]) == kept
     assert plain(out.columns["s"]) == [str(row % 3) for row in kept]
@@ -167,13 +167,18 @@ def test_no_records_are_no_rows() -> None:
 def test_several_fields_name_a_device_together() -> None:
     docs = [{"ts": 1, "site": site, "rig": {"no": no}} for site, no in [("a", 1), ("a", "1"), ("b/c", 2), ("b", "c/2")]]
     out = read(docs, {}, device=["site", "rig.no"])
-    assert [split_id(device, 2) for device in out.device] == [["a", "1"], ["a", "1"], ["b/c", "2"], ["b", "c/2"]]
-    assert len(set(out.device)) == 3, "different devices never share an id"
+    assert [split_id(device, 2) for device in out.device.values()] == [
+        ["a", "1"],
+        ["a", "1"],
+        ["b/c", "2"],
+        ["b", "c/2"],
+    ]
+    assert len(set(out.device.values())) == 3, "different devices never share an id"
 
 
 def test_whole_numbers_name_devices_as_text_does() -> None:
     out = read([{"dev": 5, "ts": 1}, {"dev": "5", "ts": 2}, {"dev": -7, "ts": 3}, {"dev": 2**64 - 1, "ts": 4}], {})
-    assert list(out.device) == [b"5", b"5", b"-7", b"18446744073709551615"]
+    assert out.device.values() == [b"5", b"5", b"-7", b"18446744073709551615"]
 
 
 @pytest.mark.parametrize("device", [None, "", True, 5.0, 1.5, ["a"], {"id": "a"}])
@@ -185,9 +190,9 @@ def test_anything_else_names_no_device(device: object) -> None:
 def test_the_key_names_the_device_whatever_its_bytes() -> None:
     keys = [b"a", b"\xff\x00", b"b/c%", "é".encode()]
     out = read([{"ts": 1}] * 4, {}, device=[], keys=keys)
-    assert list(out.device) == keys
+    assert out.device.values() == keys
     out = read([{"ts": 1}] * 3, {}, device=[], keys=[b"a", None, b""])
-    assert list(out.device) == [b"a"]
+    assert out.device.values() == [b"a"]
     told = "expected a key that names the device, given a record without a key"
     assert [(letter.row, letter.reason) for letter in out.dead] == [(1, told), (2, told)]
 
@@ -426,7 +431,7 @@ def test_columns_are_what_plain_python_gives(docs: list[dict[str, Any]]) -> None
     out = read(renamed, fields)
     rows = {offset: row for offset, doc in enumerate(docs) if (row := _row(doc)) is not None}
     assert out.offset.tolist() == list(rows), [letter.reason for letter in out.dead]
-    assert list(out.device) == [device.encode() for device, _, _ in rows.values()]
+    assert out.device.values() == [device.encode() for device, _, _ in rows.values()]
     for found, (offset, (_, ms, _)) in zip(out.ts.tolist(), rows.items(), strict=True):
         time = docs[offset]["ts"]
         assert found == (ms * 1_000 if isinstance(time, int) else round(time * 1_000))

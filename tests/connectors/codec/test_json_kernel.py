@@ -29,7 +29,7 @@ def floats(texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.intp]]
     scan = JsonScan(Reading((FieldPath("x", ("x",), Type.FLOAT),), (), (), Unit.US, 0))
     values = [b'{"x": %b}' % text.encode() for text in texts]
     at = np.arange(len(values))
-    decoded, left = scan.scan(Records("raw", 0, values, [b"k"] * len(values), at, at))
+    decoded, left = scan.scan(Records.of("raw", 0, values, [b"k"] * len(values), at, at))
     column = decoded.columns["x"]
     assert isinstance(column, np.ndarray)
     return column, np.setdiff1d(at, left)

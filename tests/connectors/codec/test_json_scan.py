@@ -166,7 +166,7 @@ def test_devices_of_many_fields_arent_mixed_up() -> None:
     values = [orjson.dumps({"ts": 1, **dict(zip(fields, device, strict=True))}) for device in devices]
     decoded, left = JsonScan(reading).scan(records(values))
     assert len(left) == 0
-    assert [device.decode() for device in decoded.device] == ["/".join(device) for device in devices]
+    assert [device.decode() for device in decoded.device.values()] == ["/".join(device) for device in devices]
 
 
 def test_texts_of_which_one_begins_another_are_different() -> None:
@@ -179,4 +179,4 @@ def test_texts_of_which_one_begins_another_are_different() -> None:
     decoded, left = JsonScan(READINGS["one field"]).scan(records(values))
     assert len(left) == 0
     assert told(decoded)["text"] == texts
-    assert [device.decode() for device in decoded.device] == texts
+    assert [device.decode() for device in decoded.device.values()] == texts

@@ -39,7 +39,7 @@ def seen(table: Table, size: int = 10_000, fields: Sequence[FieldPath] = FIELDS)
         assert (records.timestamp == -1).all()
         numbers += records.offset.tolist()
         columns = [cells(decoded.columns[field.name], field.type) for field in fields]
-        device = [one.decode() for one in decoded.device]
+        device = [one.decode() for one in decoded.device.values()]
         for number, *row in zip(decoded.offset.tolist(), device, decoded.ts.tolist(), *columns, strict=True):
             rows[number] = tuple(row)
         dead |= {int(records.offset[row]): reason for row, reason in decoded.dead}

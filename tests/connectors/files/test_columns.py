@@ -46,7 +46,7 @@ ROWS = st.lists(
 
 def numbered(count: int) -> Records:
     """Make records without a time of their own."""
-    return Records("", 0, [None] * count, [None] * count, np.full(count, -1, np.int64), np.arange(count))
+    return Records.of("", 0, [None] * count, [None] * count, np.full(count, -1, np.int64), np.arange(count))
 
 
 def plain(decoded: Any) -> tuple[Any, ...]:
@@ -112,4 +112,4 @@ def test_rows_that_are_dead_already_keep_their_reason() -> None:
     frame = pl.DataFrame([["a", None], ["5", None], ["1", None], ["1", None], ["1", None], ["x", None]], orient="col")
     found = Columns(READING, typed=False).decode(frame, numbered(2), {1: "cut off"})
     assert found.dead == [(1, "cut off")]
-    assert found.device == [b"a"]
+    assert found.device.values() == [b"a"]

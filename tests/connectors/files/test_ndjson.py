@@ -38,7 +38,7 @@ def read(folder: Path, text: bytes, size: int = 10_000) -> Seen:
 def test_lines_become_what_records_from_kafka_become(tmp_path: Path) -> None:
     found = read(tmp_path, b"\n".join(LINES))
     count = len(LINES)
-    records = Records("t", 0, LINES, [None] * count, np.full(count, -1, np.int64), np.arange(count))
+    records = Records.of("t", 0, LINES, [None] * count, np.full(count, -1, np.int64), np.arange(count))
     decoded = Json(time=TimeText.ISO).decoder(READING).decode(records)
     assert found.dead == {dead.row: dead.reason for dead in decoded.dead}
     assert len(found.dead) == 7

@@ -13,6 +13,7 @@ import pytest
 from connectors.codec.json import Json, TimeText
 from connectors.files.results import FileFormat, Results, write
 from operators.batch import MISSING_BOOL, MISSING_INT, Batch, Schema, Text, Type
+from operators.binary import Binary
 from operators.devices import DeviceTable
 
 COLUMNS = {"t": Type.FLOAT, "n": Type.INT, "ok": Type.BOOL, "status": Type.TEXT, "seen": Type.TIME}
@@ -22,7 +23,7 @@ SCHEMA = Schema(COLUMNS, ("site", "dev"), "ts")
 def devices() -> DeviceTable:
     """Make a table of three devices."""
     table = DeviceTable(("site", "dev"))
-    table.slots([b"berlin/a", b"bonn/a", b"bonn/a%2Fb"])
+    table.slots(Binary.of([b"berlin/a", b"bonn/a", b"bonn/a%2Fb"]))
     return table
 
 
@@ -79,7 +80,7 @@ def test_ndjson_is_what_the_json_codec_writes(tmp_path: Path) -> None:
     write(results().frame(), tmp_path / "f.ndjson", FileFormat.NDJSON)
     lines = (tmp_path / "f.ndjson").read_bytes().splitlines()
     encoded = Json(time=TimeText.ISO).encoder(SCHEMA, "f").encode(batch(), devices())
-    assert list(map(orjson.loads, lines)) == list(map(orjson.loads, encoded))
+    assert list(map(orjson.loads, lines)) == list(map(orjson.loads, encoded.values()))
 
 
 def test_csv_has_the_same_texts(tmp_path: Path) -> None:
@@ -123,7 +124,7 @@ def test_a_device_is_named_when_its_rows_come() -> None:
     found = Results(Schema({}, ("dev",), "ts"))
     for name in (b"a", b"b"):
         table = DeviceTable(("dev",))
-        table.slots([name])
+        table.slots(Binary.of([name]))
         found.add(Batch.punctuations(np.zeros(1, np.uint32), np.zeros(1, np.int64), np.zeros(1, np.int64), {}), table)
     assert found.frame()["dev"].to_list() == ["a", "b"]
 

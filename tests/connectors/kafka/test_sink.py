@@ -9,6 +9,7 @@ import pytest
 from connectors.kafka.client import KafkaFailure
 from connectors.kafka.embedded import EmbeddedKafka
 from connectors.kafka.sink import KafkaSink
+from operators.binary import Binary
 from tests.connectors.kafka.reading import messages
 
 pytestmark = pytest.mark.timeout(60)
@@ -23,7 +24,7 @@ def kafka() -> Iterator[EmbeddedKafka]:
 def test_rows_are_delivered_once_flushed_and_a_key_stays_in_order(kafka: EmbeddedKafka) -> None:
     sink = KafkaSink(kafka.brokers, {})
     keys = [f"k{row % 3}".encode() for row in range(300)]
-    sink.write("out", keys, [str(row).encode() for row in range(300)])
+    sink.write("out", Binary.of(keys), Binary.of(str(row).encode() for row in range(300)))
     sink.flush()
     found = messages(kafka.brokers, "out", 300)
     for key in (b"k0", b"k1", b"k2"):
@@ -48,7 +49,7 @@ def test_a_letter_has_its_bytes_and_headers(kafka: EmbeddedKafka) -> None:
 
 def test_a_row_that_could_not_be_delivered_is_told_and_counted() -> None:
     sink = KafkaSink("127.0.0.1:1", {"message.timeout.ms": "100"})
-    sink.write("out", [b"k"], [b"v"])
+    sink.write("out", Binary.of([b"k"]), Binary.of([b"v"]))
     with pytest.raises(KafkaFailure, match="a row for topic `out` couldn't be delivered: "):
         sink.flush()
     assert sink.delivery_errors == 1

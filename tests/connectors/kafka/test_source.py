@@ -15,6 +15,7 @@ from connectors.kafka.client import settings
 from connectors.kafka.embedded import EmbeddedKafka
 from connectors.kafka.sink import KafkaSink
 from connectors.kafka.source import KafkaSource, Shard
+from operators.binary import Binary
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -51,7 +52,7 @@ def test_a_group_reads_to_the_end_and_commits_where_it_is() -> None:
     with EmbeddedKafka(["in"]) as kafka:
         sink = KafkaSink(kafka.brokers, {})
         keys = [f"k{row % 40}".encode() for row in range(1_000)]
-        sink.write("in", keys, [f"v{row}".encode() for row in range(1_000)])
+        sink.write("in", Binary.of(keys), Binary.of(f"v{row}".encode() for row in range(1_000)))
         sink.flush()
 
         first = Member(kafka.brokers)
@@ -66,7 +67,7 @@ def test_a_group_reads_to_the_end_and_commits_where_it_is() -> None:
             for batch in batches:
                 assert (batch.topic, batch.partition) == (topic, partition)
                 assert (abs(batch.timestamp / 1e6 - time.time()) < 60).all(), "us since the epoch"
-                found += list(zip(batch.keys, batch.values, strict=True))
+                found += list(zip(batch.keys.to_list(), batch.values.to_list(), strict=True))
         assert sorted(found) == sorted((key, f"v{row}".encode()) for row, key in enumerate(keys))
         ends = dict(first.source.positions)
         first.source.commit(ends, wait=True)

@@ -1,4 +1,4 @@
-"""Hypothesis profiles: short on a desk, repeatable in CI."""
+"""Hypothesis profiles: short on a desk, repeatable in CI. No deadline: that a test takes long says that the machine is busy."""
 
 from __future__ import annotations
 
