@@ -12,17 +12,15 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, Kafka
 
 from connectors.codec.base import Records
 from connectors.kafka.client import KafkaFailure, open_client, settings
+from connectors.kafka.librdkafka import LATEST, MOST, Event, Queue, Unavailable
 
 log = logging.getLogger("telemill.source")
 
 Shard: TypeAlias = tuple[str, int]
 """A topic and a partition of it."""
 
-_BATCH = 10_000
 _PATIENCE = 30.0
 """Seconds to wait for an answer that a run can't begin without."""
-_LATEST = 253_402_300_800_000
-"""The year 10000, ms since the epoch: a record that says it is from then has no time."""
 _PASSING = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -98,6 +96,11 @@ class KafkaSource:
             on_commit=self._on_commit,
         )
         self._consumer: Any = open_client(Consumer, own)
+        self._queue: Queue | None = None
+        try:
+            self._queue = Queue(self._consumer)
+        except Unavailable as reason:
+            log.warning("reading through confluent-kafka's objects, at a third of the speed: %s", reason)
         self._topics = list(topics)
 
     def subscribe(self) -> None:
@@ -138,30 +141,25 @@ class KafkaSource:
         found = self._consumer.committed(others, timeout=_PATIENCE) if others else []
         return all(part.offset >= self._ends[part.topic, part.partition] for part in found)
 
-    def read(self, timeout: float = 0.0) -> list[Records]:
-        """Read what is there, in batches of one shard each; waits at most `timeout` seconds for the first record.
+    def read(self) -> list[Records]:
+        """Read what is there, in batches of one shard each; doesn't wait. Records stay as they are until the next read.
 
         Raises:
             KafkaFailure: for an error that librdkafka doesn't get over by itself.
         """
         try:
-            messages = self._consumer.consume(_BATCH, timeout)
+            messages = self._consumer.consume(MOST, 0.0)  # serves the group too, whichever way records come
         except KafkaException as error:
             raise KafkaFailure(_line(error.args[0])) from None
         if self._fatal is not None:
             raise KafkaFailure(_line(self._fatal))
-        if not messages:
-            return []
-        errors = list(map(Message.error, messages))
-        events = []
-        if any(errors):
-            events = [(message, told) for message, told in zip(messages, errors, strict=True) if told is not None]
-            messages = [message for message, told in zip(messages, errors, strict=True) if told is None]
-        batches = [
-            self._cut(batch) for batch in _by_shard(messages) if (batch.topic, batch.partition) in self.positions
-        ]
-        for message, told in events:  # behind the records, or the end of a partition would be taken back by them
-            self._event(message, told)
+        read, events = _unpack(messages)
+        if self._queue is not None:
+            more, told = self._queue.read()
+            read, events = [*read, *more], [*events, *told]
+        batches = [self._cut(batch) for batch in read if (batch.topic, batch.partition) in self.positions]
+        for event in events:  # behind the records, or the end of a partition would be taken back by them
+            self._event(event)
         return [batch for batch in batches if len(batch)]
 
     def still_at_end(self, shard: Shard) -> bool:
@@ -197,6 +195,8 @@ class KafkaSource:
     def close(self) -> None:
         """Leave Kafka. A member with a name stays in the group until its session ends, so it can come back."""
         self._closing = True
+        if self._queue is not None:
+            self._queue.close()
         self._consumer.close()
         self.positions.clear()
         self.at_end.clear()
@@ -209,6 +209,9 @@ class KafkaSource:
         starts: dict[Shard, int] = {}
         for found in committed:
             starts[found.topic, found.partition] = self._start_of(found)
+        for shard in starts:
+            if self._queue is not None:
+                self._queue.take(*shard)
         self._consumer.incremental_assign([TopicPartition(topic, part, at) for (topic, part), at in starts.items()])
         self.positions |= starts
         self._on_assign(starts, resumed)
@@ -255,16 +258,15 @@ class KafkaSource:
             self.positions.pop(shard, None)
             self.at_end.discard(shard)
 
-    def _event(self, message: Message, error: KafkaError) -> None:
+    def _event(self, event: Event) -> None:
+        shard, error = (event.topic, event.partition), event.error
         if error.code() == _EOF:
-            shard = (str(message.topic()), int(message.partition() or 0))
-            offset = int(message.offset() or 0)
-            if offset >= self.positions.get(shard, offset + 1):
+            if event.offset >= self.positions.get(shard, event.offset + 1):
                 self.at_end.add(shard)
-                self.positions[shard] = offset
+                self.positions[shard] = event.offset
             return
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  # as above
-            self._skip_deleted((str(message.topic()), int(message.partition() or 0)))
+            self._skip_deleted(shard)
             return
         if error.retriable():
             log.warning("%s", _line(error))
@@ -322,6 +324,21 @@ class KafkaSource:
             log.warning("positions weren't committed: %s; the next commit carries them", _line(error))
 
 
+def _unpack(messages: list[Message]) -> tuple[list[Records], list[Event]]:
+    """Sort confluent-kafka's messages into records, in batches of one shard each, and events."""
+    if not messages:
+        return [], []
+    errors = list(map(Message.error, messages))
+    if not any(errors):
+        return _by_shard(messages), []
+    events = [
+        Event(str(message.topic() or ""), int(message.partition() or 0), int(message.offset() or 0), error)
+        for message, error in zip(messages, errors, strict=True)
+        if error is not None
+    ]
+    return _by_shard([message for message, error in zip(messages, errors, strict=True) if error is None]), events
+
+
 def _by_shard(messages: list[Message]) -> list[Records]:
     """Sort messages into batches of one shard each; the order within a shard stays."""
     rows = len(messages)
@@ -349,7 +366,7 @@ def _records(messages: list[Message]) -> Records:
         int(messages[0].partition() or 0),
         list(map(Message.value, messages)),
         list(map(Message.key, messages)),
-        np.where(stamped & (ms >= 0) & (ms < _LATEST), np.minimum(ms, _LATEST) * 1_000, -1),
+        np.where(stamped & (ms >= 0) & (ms < LATEST), np.minimum(ms, LATEST) * 1_000, -1),
         np.fromiter(map(Message.offset, messages), np.int64, rows),
     )
 
