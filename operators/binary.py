@@ -107,7 +107,7 @@ def gather(data, begin, size, out, at):  # type: ignore[no-untyped-def]  # noqa:
         copy_bytes(data, begin[row], size[row], out, at[row])
 
 
-@kernel(inline="always")
+@kernel(forceinline=True)
 def copy_bytes(data, begin, size, out, at):  # type: ignore[no-untyped-def]  # noqa: ANN201  # as above
     """Copy `size` bytes from `begin` in `data` to `at` in `out`, eight at a time."""
     done = 0
@@ -119,7 +119,7 @@ def copy_bytes(data, begin, size, out, at):  # type: ignore[no-untyped-def]  # n
         done += 1
 
 
-@kernel(inline="always")
+@kernel(forceinline=True)
 def first_bytes(data, begin, size):  # type: ignore[no-untyped-def]  # noqa: ANN201  # as above
     """Give up to 8 bytes as a uint64, zeros behind them; reads nothing beyond the end of `data`."""
     if size <= 0:
@@ -135,7 +135,7 @@ def first_bytes(data, begin, size):  # type: ignore[no-untyped-def]  # noqa: ANN
     return found
 
 
-@kernel(inline="always")
+@kernel(forceinline=True)
 def equal(one, at, other, place, size):  # type: ignore[no-untyped-def]  # noqa: ANN201  # as above
     """Say whether two byte strings of the same length are the same."""
     done = 0
@@ -146,7 +146,7 @@ def equal(one, at, other, place, size):  # type: ignore[no-untyped-def]  # noqa:
     return True
 
 
-@kernel(inline="always")
+@kernel(forceinline=True)
 def hash_bytes(data, begin, size):  # type: ignore[no-untyped-def]  # noqa: ANN201  # as above
     """Hash a byte string: multiply and fold, eight bytes at a time; not for keys that an attacker chooses freely."""
     found = np.uint64(size) * np.uint64(0x9E3779B97F4A7C15)

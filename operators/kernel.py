@@ -2,21 +2,58 @@
 
 A kernel is compiled once and cached beside its file, lets other threads run, and allocates nothing: numba's runtime for
 memory is off in it, so one that allocates doesn't compile. That also frees it from counting references: with a view of
-a row for each reading (`slot = slots[device]`), counting took four fifths of the time that a window's kernel took. numba's cache doesn't notice a change of the options
-here: empty it after one (`make clean`).
+a row for each reading (`slot = slots[device]`), counting took four fifths of the time that a window's kernel took.
+
+A kernel may call kernels of other modules. numba's cache looks at the file of a kernel alone, and would go on using what
+was compiled with an older version of another; so the cache here looks at the files of all that a kernel's module uses.
 """
 
 from __future__ import annotations
 
-from functools import partial
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
+from numba.core.caching import FunctionCache
+from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
-kernel: Any = partial(njit, cache=True, nogil=True, _nrt=False)
-"""Compile a function of arrays and numbers: `@kernel`, or `@kernel(inline="always")`."""
+_njit: Any = njit
+
+
+def kernel(function: Any = None, **options: Any) -> Any:
+    """Compile a function of arrays and numbers: `@kernel`, or `@kernel(forceinline=True)`."""
+    if function is None:
+        return lambda function: kernel(function, **options)
+    made: Any = _njit(nogil=True, _nrt=False, **options)(function)
+    made._cache = _Cache(function)  # noqa: SLF001  # numba has no other way in; without it, the cache is numba's own
+    return made
+
+
+class _Cache(FunctionCache):
+    """A cache that is out of date when any file is that the kernel was compiled from."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]  # numba has no types there
+        files = sorted({__file__, *_files(function.__module__)})
+        stamps = [(stat.st_mtime, stat.st_size) for stat in map(Path.stat, map(Path, files))]
+        self._cache_file._source_stamp = tuple(stamps)  # noqa: SLF001  # as above
+
+
+@cache
+def _files(module: str) -> frozenset[str]:
+    """Give the files of a module and of the modules whose kernels it has in its names."""
+    names: Mapping[str, Any] = vars(sys.modules[module])
+    used = {value.py_func.__module__ for value in names.values() if isinstance(value, Dispatcher)}
+    used |= {value.__name__ for value in names.values() if isinstance(value, ModuleType)}
+    package = module.split(".", maxsplit=1)[0]
+    ours = {name for name in used - {module} if name.split(".", maxsplit=1)[0] in {package, "operators", "connectors"}}
+    return frozenset({str(sys.modules[module].__file__)}.union(*map(_files, ours)))
 
 
 @intrinsic

@@ -11,18 +11,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.codec.documents import LONGEST_ID, YEAR_10000
-from operators.batch import MISSING_INT
+from connectors.codec.put import FALSE, NO, NULL, REAL, STRING, TRUE, WHOLE, put_value
+from operators.binary import equal
 from operators.kernel import kernel
 
 DEEP, KEYS = 32, 64
 """How many levels of nesting are taken, and keys of one object."""
-FLOAT, INT, BOOL, TEXT, PART, TIME = range(6)
-"""What a value is put into: a column by its type, a part of the device, or the event time."""
-ISO = -1
-"""In place of us per unit of the event time (0: ns): it is a text."""
-# What stands where a value is expected: nothing that the kernel takes, or of which type it is.
-_NO, _NULL, _FALSE, _TRUE, _STRING, _WHOLE, _REAL = range(7)
 # Where the kernel is in a record: behind `{`, behind `,` in an object, before a value, behind `[`, behind a value.
 _FIRST_KEY, _KEY, _VALUE, _FIRST_VALUE, _BEHIND = range(5)
 # What a level of nesting is, if not a node of the tree of fields: an object that nothing is read of, an array.
@@ -134,15 +128,15 @@ def _record(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912, PL
         else:
             begin = at
             kind, at, whole = _scalar(data, at, end, powers, fives, number)
-            if kind == _NO:
+            if kind == NO:
                 return False
             if edge >= 0:
-                if edges[edge, 2] >= 0 and kind != _NULL:
+                if edges[edge, 2] >= 0 and kind != NULL:
                     return False
-                if kind == _STRING:
+                if kind == STRING:
                     begin += 1
-                if not _put(
-                    data, begin, at - (kind == _STRING), row, kind, whole, number[0], edges[edge, 3], puts, per_unit,
+                if not put_value(
+                    data, begin, at - (kind == STRING), row, kind, whole, number[0], edges[edge, 3], puts, per_unit,
                     floats, ints, bools, codes, spans, counts, table, parts, ts,
                 ):  # fmt: skip
                     return False
@@ -171,23 +165,6 @@ def _string(data, at, end):  # type: ignore[no-untyped-def]  # compiled: numba i
 
 
 @kernel(forceinline=True)
-def _hash(data, begin, end):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    """Hash bytes: FNV-1a."""
-    found = np.uint64(14695981039346656037)
-    for at in range(begin, end):
-        found = (found ^ np.uint64(data[at])) * np.uint64(1099511628211)
-    return np.int64(found)
-
-
-@kernel(forceinline=True)
-def _same(data, one, other, length):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    for at in range(length):  # noqa: SIM110  # numba has no generators here
-        if data[one + at] != data[other + at]:
-            return False
-    return True
-
-
-@kernel(forceinline=True)
 def _new(data, begin, end, first, known, keys):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Note a key of an object, whose keys stand from `first` on; False if it is there already, or there are too many."""
     if known == len(keys) or known - first == KEYS:
@@ -198,7 +175,7 @@ def _new(data, begin, end, first, known, keys):  # type: ignore[no-untyped-def] 
     if length > 0:
         mark |= np.int64(data[begin]) << 8 | np.int64(data[end - 1])
     for at in range(first, known):
-        if keys[at, 1] == mark and _same(data, keys[at, 0], begin, length):
+        if keys[at, 1] == mark and equal(data, keys[at, 0], data, begin, length):
             return False
     keys[known, 0], keys[known, 1] = begin, mark
     return True
@@ -228,19 +205,19 @@ def _scalar(data, at, end, powers, fives, number):  # type: ignore[no-untyped-de
     letter = data[at]
     if letter == 34:
         at = _string(data, at + 1, end)
-        return (_NO if at < 0 else _STRING), at + 1, 0
+        return (NO if at < 0 else STRING), at + 1, 0
     if letter == 45 or 48 <= letter <= 57:
         return _number(data, at, end, powers, fives, number)
     if letter == 110 and at + 4 <= end and data[at + 1] == 117 and data[at + 2] == 108 and data[at + 3] == 108:
-        return _NULL, at + 4, 0
+        return NULL, at + 4, 0
     if letter == 116 and at + 4 <= end and data[at + 1] == 114 and data[at + 2] == 117 and data[at + 3] == 101:
-        return _TRUE, at + 4, 0
+        return TRUE, at + 4, 0
     if (
         letter == 102 and at + 5 <= end and data[at + 1] == 97 and data[at + 2] == 108 and data[at + 3] == 115
         and data[at + 4] == 101
     ):  # fmt: skip
-        return _FALSE, at + 5, 0
-    return _NO, at, 0
+        return FALSE, at + 5, 0
+    return NO, at, 0
 
 
 @kernel(forceinline=True)
@@ -255,7 +232,7 @@ def _number(data, at, end, powers, fives, number):  # type: ignore[no-untyped-de
         at += 1
     count = at - begin
     if count == 0 or (count > 1 and data[begin] == 48):
-        return _NO, at, 0
+        return NO, at, 0
     exponent, real = 0, False
     if at < end and data[at] == 46:
         real = True
@@ -267,14 +244,14 @@ def _number(data, at, end, powers, fives, number):  # type: ignore[no-untyped-de
         exponent = point - at
         count -= exponent
         if exponent == 0:
-            return _NO, at, 0
+            return NO, at, 0
     if count > 19:  # but for zeros in front, which aren't among them
         zero = begin
         while zero < at and (data[zero] == 48 or data[zero] == 46):
             count -= data[zero] == 48
             zero += 1
         if count > 19:
-            return _NO, at, 0
+            return NO, at, 0
     if at < end and (data[at] == 101 or data[at] == 69):
         real = True
         at += 1
@@ -286,22 +263,22 @@ def _number(data, at, end, powers, fives, number):  # type: ignore[no-untyped-de
             power = min(power * 10 + np.int64(data[at] - 48), 100_000)
             at += 1
         if at == begin:
-            return _NO, at, 0
+            return NO, at, 0
         exponent += -power if minus else power
     if not real:
         if count > 18 or (negative and digits == 0):
-            return _NO, at, 0
+            return NO, at, 0
         whole = -np.int64(digits) if negative else np.int64(digits)
         number[0] = whole
         if abs(whole) > 1 << 53:
             number[0] = _float(digits, 0, powers, fives, number)
             number[0] = -number[0] if negative else number[0]
-        return _WHOLE, at, whole
+        return WHOLE, at, whole
     value = _float(digits, exponent, powers, fives, number)
     if value < 0:
-        return _NO, at, 0
+        return NO, at, 0
     number[0] = -value if negative else value
-    return _REAL, at, 0
+    return REAL, at, 0
 
 
 @kernel(forceinline=True)
@@ -358,137 +335,3 @@ def _multiply(one, other):  # type: ignore[no-untyped-def]  # compiled: numba in
     second = (one & mask) * (other >> half) + (first & mask)
     high = (one >> half) * (other >> half) + (first >> half) + (second >> half)
     return second << half | low & mask, high
-
-
-@kernel(forceinline=True)
-def _put(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912  # each thing that a value goes into
-    data, begin, end, row, kind, whole, real, put, puts, per_unit, floats, ints, bools, codes, spans, counts, table,
-    parts, ts,
-):  # fmt: skip
-    """Put a value where it is read; gives whether it fits."""
-    while put >= 0:
-        what, place = puts[put, 0], puts[put, 1]
-        put = puts[put, 2]
-        if kind == _NULL:
-            if what >= PART:
-                return False
-        elif what == FLOAT:
-            if kind < _WHOLE:
-                return False
-            floats[place, row] = real
-        elif what == INT:
-            if kind != _WHOLE:
-                return False
-            ints[place, row] = whole
-        elif what == BOOL:
-            if kind not in (_FALSE, _TRUE):
-                return False
-            bools[place, row] = kind == _TRUE
-        elif what == TIME:
-            us = _time(data, begin, end, kind, whole, real, per_unit)
-            if us == MISSING_INT:
-                return False
-            ts[row] = us
-        elif what == PART:
-            if kind not in (_STRING, _WHOLE) or not 0 < end - begin <= LONGEST_ID:
-                return False
-            parts[0, place, row], parts[1, place, row] = begin, end - begin
-        else:
-            if kind != _STRING:
-                return False
-            codes[place, row] = _code(data, begin, end, spans[place], counts, place, table[place])
-    return True
-
-
-@kernel(forceinline=True)
-def _time(data, begin, end, kind, whole, real, per_unit):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    """Give an event time in us; `MISSING_INT` where it isn't one in these units, or is far from any that is allowed."""
-    if per_unit == ISO:
-        return _instant(data, begin, end) if kind == _STRING else MISSING_INT
-    if kind == _WHOLE:
-        if per_unit == 0:
-            return whole // 1_000
-        return whole * per_unit if abs(whole) <= YEAR_10000 // per_unit else MISSING_INT
-    if kind == _REAL:
-        us = real / 1_000 if per_unit == 0 else real * per_unit
-        return np.int64(np.rint(us)) if abs(us) < YEAR_10000 else MISSING_INT
-    return MISSING_INT
-
-
-@kernel(forceinline=True)
-def _instant(data, begin, end):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911  # a grammar
-    """Read `2026-01-31T12:00:00.123456+01:00`: whole seconds or a fraction of up to six digits, and `Z` or an offset."""
-    if end - begin < 20:
-        return MISSING_INT
-    for at, letter in ((4, 45), (7, 45), (10, 84), (13, 58), (16, 58)):
-        if data[begin + at] != letter:
-            return MISSING_INT
-    year, month, day = _digits(data, begin, 4), _digits(data, begin + 5, 2), _digits(data, begin + 8, 2)
-    hour, minute, second = _digits(data, begin + 11, 2), _digits(data, begin + 14, 2), _digits(data, begin + 17, 2)
-    if (
-        min(year, month, day, hour, minute, second) < 0
-        or month == 0
-        or month > 12
-        or hour > 23
-        or max(minute, second) > 59
-    ):
-        return MISSING_INT
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    longest = 28 + leap if month == 2 else 30 + ((month + (month > 7)) & 1)
-    if day == 0 or day > longest:
-        return MISSING_INT
-    at, fraction = begin + 19, 0
-    if data[at] == 46:
-        at += 1
-        point = at
-        while at < end and 48 <= data[at] <= 57 and at - point < 6:
-            fraction = fraction * 10 + np.int64(data[at] - 48)
-            at += 1
-        if at == point:
-            return MISSING_INT
-        for _ in range(6 - (at - point)):
-            fraction *= 10
-    offset = 0
-    if end - at == 6 and data[at + 3] == 58 and (data[at] == 43 or data[at] == 45):
-        hours, minutes = _digits(data, at + 1, 2), _digits(data, at + 4, 2)
-        if min(hours, minutes) < 0 or hours > 23 or minutes > 59:
-            return MISSING_INT
-        offset = (hours * 60 + minutes) * (1 if data[at] == 43 else -1)
-    elif end - at != 1 or data[at] != 90:
-        return MISSING_INT
-    # Days since 1970 of the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").
-    shifted = year - (month <= 2)
-    era = shifted // 400
-    of_era = shifted - era * 400
-    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
-    days = era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
-    return (((days * 24 + hour) * 60 + minute - offset) * 60 + second) * 1_000_000 + fraction
-
-
-@kernel(forceinline=True)
-def _digits(data, at, count):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    """Give the number that so many digits are; -1 where one isn't a digit."""
-    value = 0
-    for place in range(at, at + count):
-        if not 48 <= data[place] <= 57:
-            return -1
-        value = value * 10 + np.int64(data[place] - 48)
-    return value
-
-
-@kernel(forceinline=True)
-def _code(data, begin, end, spans, counts, place, table):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    """Give the code of a text, a new one if it wasn't met before: an open-addressing table of codes."""
-    mask = len(table) - 1
-    hash_ = _hash(data, begin, end)
-    at = (hash_ ^ hash_ >> 32) & mask
-    while table[at] >= 0:
-        code = table[at]
-        if spans[1, code] == end - begin and _same(data, spans[0, code], begin, end - begin):
-            return code
-        at = (at + 1) & mask
-    code = counts[place]
-    table[at] = code
-    spans[0, code], spans[1, code] = begin, end - begin
-    counts[place] += 1
-    return code
