@@ -47,13 +47,14 @@ class Binary:
     @classmethod
     def of(cls, values: Iterable[bytes | None]) -> Binary:
         """Make a column of values, None where one is missing."""
+        # A bytearray, for numba compiles a kernel once more for a buffer that can't be written.
         values = list(values)
         if None in values:
             size = np.array([-1 if value is None else len(value) for value in values], np.int64)
-            data = b"".join(filter(None, values))
+            data = bytearray().join(filter(None, values))
         else:
             size = np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]  # none is None
-            data = b"".join(values)  # type: ignore[arg-type]  # as above
+            data = bytearray().join(values)  # type: ignore[arg-type]  # as above
         length = np.maximum(size, 0)
         return cls(np.frombuffer(data, np.uint8), np.cumsum(length) - length, size)
 

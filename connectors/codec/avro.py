@@ -1,4 +1,4 @@
-"""Avro 1.12, schemaless: a record's value is one datum without a header, by fastavro.
+"""Avro 1.12, schemaless: a record's value is one datum without a header. Read by a kernel, else by fastavro.
 
 To read, the writer's schema stands in a file (`.avsc`). To write, the schema follows from the columns (`telemill explain
 --json` shows it): every column may be null, times are `timestamp-micros`.
@@ -22,7 +22,8 @@ import numpy as np
 from fastavro.schema import expand_schema
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
 
-from connectors.codec.base import Decoded, Decoder, Encoder, Format, Reading, Records, cells
+from connectors.codec.avro_scan import AvroScan
+from connectors.codec.base import Decoded, Decoder, Encoder, Format, Reading, Records, cells, merge
 from connectors.codec.documents import Documents, decode_each, document
 from operators.base import Problem, unfit
 from operators.batch import Batch, Schema, Text, Type
@@ -129,8 +130,13 @@ class _Decoder:
     def __init__(self, schema: Any, reading: Reading) -> None:  # fastavro's parsed schemas are untyped
         self._schema = schema
         self._reading = reading
+        self._scan = AvroScan(schema, reading)
 
     def decode(self, records: Records) -> Decoded:
+        decoded, left = self._scan.scan(records)
+        return merge(decoded, left, self._by_document(records.take(left))) if len(left) else decoded
+
+    def _by_document(self, records: Records) -> Decoded:
         docs, bad = decode_each(_read, records.values.to_list(), self._schema)
         return Documents(docs, bad).columns(records, self._reading)
 

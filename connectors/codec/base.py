@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache
 from typing import Any, NamedTuple, Protocol
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from operators.base import Problem, classes_of
-from operators.batch import MISSING_INT, Batch, Column, Schema, Text, Type
+from operators.batch import MISSING_INT, Batch, Column, Schema, Text, Type, join_columns
 from operators.binary import Binary
 from operators.devices import DeviceTable
 
@@ -128,6 +128,29 @@ class Decoded:
     offset: NDArray[np.int64]
     columns: Mapping[str, Column]
     dead: Sequence[Dead]
+
+
+def merge(decoded: Decoded, left: NDArray[np.intp], rest: Decoded) -> Decoded:
+    """Put rows together that two ways of decoding made of the same records.
+
+    Args:
+        decoded: what the first way made, without dead records.
+        left: the places of the records that it left, in order.
+        rest: what the second way made of these.
+    """
+    dead = tuple(Dead(int(left[row]), reason) for row, reason in rest.dead)
+    if not len(decoded.offset):
+        return replace(rest, dead=dead)
+    # Both are in order of offset, so together they are a merge.
+    order = np.argsort(np.concatenate([decoded.offset, rest.offset]), kind="stable")
+    columns = {name: join_columns([column, rest.columns[name]]) for name, column in decoded.columns.items()}
+    return Decoded(
+        Binary.concat([decoded.device, rest.device]).take(order),
+        np.concatenate([decoded.ts, rest.ts])[order],
+        np.concatenate([decoded.offset, rest.offset])[order],
+        {name: column.take(order) if isinstance(column, Text) else column[order] for name, column in columns.items()},
+        dead,
+    )
 
 
 class Decoder(Protocol):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from enum import Enum
 from itertools import repeat
 from typing import Any
@@ -19,10 +18,10 @@ import numpy as np
 import orjson
 from pydantic import Field
 
-from connectors.codec.base import Dead, Decoded, Decoder, Encoder, Format, Reading, Records, cells, iso_cells
+from connectors.codec.base import Decoded, Decoder, Encoder, Format, Reading, Records, cells, iso_cells, merge
 from connectors.codec.documents import Documents, decode_each, document
 from connectors.codec.json_scan import JsonScan
-from operators.batch import Batch, Column, Schema, Text, Type, join_columns
+from operators.batch import Batch, Column, Schema, Text, Type
 from operators.binary import Binary
 from operators.devices import DeviceTable
 
@@ -63,25 +62,7 @@ class _Decoder:
 
     def decode(self, records: Records) -> Decoded:
         decoded, left = self._scan.scan(records)
-        if not len(left):
-            return decoded
-        rest = self._by_document(records.take(left))
-        dead = tuple(Dead(int(left[row]), reason) for row, reason in rest.dead)
-        if not len(decoded.offset):
-            return replace(rest, dead=dead)
-        # Both are in order of offset, so together they are a merge.
-        order = np.argsort(np.concatenate([decoded.offset, rest.offset]), kind="stable")
-        columns = {name: join_columns([column, rest.columns[name]]) for name, column in decoded.columns.items()}
-        return Decoded(
-            Binary.concat([decoded.device, rest.device]).take(order),
-            np.concatenate([decoded.ts, rest.ts])[order],
-            np.concatenate([decoded.offset, rest.offset])[order],
-            {
-                name: column.take(order) if isinstance(column, Text) else column[order]
-                for name, column in columns.items()
-            },
-            dead,
-        )
+        return merge(decoded, left, self._by_document(records.take(left))) if len(left) else decoded
 
     def _by_document(self, records: Records) -> Decoded:
         values = records.values.to_list()
