@@ -1,6 +1,6 @@
 # Everything runs from .venv, which scripts/install makes on the first call and leaves alone afterwards.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs clean
+.PHONY: help demo test lint format docs bench clean
 
 # The targets share one venv and one screen: `make -j2 lint test` must not install into it twice at once.
 .NOTPARALLEL:
@@ -30,6 +30,10 @@ format: ## rewrite the code in the house format, and fix what ruff can fix
 docs: ## write docs/operators.md anew, from the operators themselves
 	@scripts/install
 	.venv/bin/telemill operators --markdown > docs/operators.md
+
+bench: ## measure whole pipelines beside other systems, on a real Kafka; BENCH='--quick' for a small run
+	@scripts/install dev
+	.venv/bin/python -m benchmarks.throughput $(BENCH)
 
 clean: ## remove all that was made: .venv, Kafka's jars, caches
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -1,0 +1,142 @@
+"""A benchmark on one broker: makes the readings that are asked for, runs systems over them, and checks what comes out."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from benchmarks.throughput import expected, outputs
+from benchmarks.throughput.job import Job
+from benchmarks.throughput.librdkafka import Driver
+from benchmarks.throughput.readings import Readings, Shape, make
+from benchmarks.throughput.systems import System, SystemFailed, run
+from tests.integration.kafka.topics import Topics
+
+KEPT = {"retention.ms": "-1", "retention.bytes": "-1"}
+"""Rows carry event time, and Kafka would delete old ones while they are looked at."""
+ENOUGH = 200
+"""Readings of a device that a system with fewer readings in all is given, so that windows close and spikes come."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """Readings in a topic, and what must come of them."""
+
+    shape: Shape
+    format: str
+    partitions: int
+    topics: Topics
+    topic: str
+    readings: Readings
+
+    @cached_property
+    def windows(self) -> pl.DataFrame:
+        """The rows of windows that must come."""
+        return expected.windows(self.readings, self.shape)
+
+    @cached_property
+    def alerts(self) -> pl.DataFrame:
+        """The alerts that must be raised."""
+        return expected.alerts(self.readings)
+
+
+def fitted(shape: Shape, most: int | None) -> Shape:
+    """Cut a shape down to what a slow system is given: fewer readings, and so many devices that each sends enough."""
+    if most is None or shape.events <= most:
+        return shape
+    return replace(shape, events=most, devices=min(shape.devices, max(most // ENOUGH, 1)))
+
+
+class Bench:
+    """Runs systems over a workload. Use it in a `with` statement: at the end the topics go.
+
+    Args:
+        servers: of Kafka.
+        folder: for logs.
+        workload: w1 to w4.
+        format_: of the readings.
+        partitions: of their topic.
+    """
+
+    def __init__(self, servers: str, folder: Path, workload: str, format_: str, partitions: int) -> None:
+        self._servers, self._folder = servers, folder
+        self._workload, self._format, self._partitions = workload, format_, partitions
+        self._inputs: dict[Shape, Input] = {}
+
+    def __enter__(self) -> Bench:  # noqa: PYI034  # nobody inherits
+        """Give itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Delete the readings."""
+        for made in self._inputs.values():
+            made.topics.delete()
+
+    def input(self, shape: Shape) -> Input:
+        """Give the readings of a shape in a topic; made on the first call."""
+        if shape not in self._inputs:
+            topics = Topics(self._servers)
+            topic = topics("readings", partitions=self._partitions, config=KEPT)["readings"]
+            readings = make(shape)
+            made = Input(shape, self._format, self._partitions, topics, topic, readings)
+            self._inputs[shape] = made
+            with Driver(self._servers) as driver:
+                driver.produce(topic, self._partitions, readings, self._format)
+        return self._inputs[shape]
+
+    def run(self, system: System, shape: Shape, allocator: str) -> tuple[Mapping[str, Any], int]:
+        """Run a system once.
+
+        Returns:
+            The line that it printed, and how many rows were right.
+
+        Raises:
+            SystemFailed: if it fails, or a row is wrong, missing or too many.
+        """
+        given = self.input(shape)
+        topics = Topics(self._servers)
+        out = topics("windows", "alerts", partitions=4, config=KEPT)
+        job = Job(
+            workload=self._workload,
+            servers=self._servers,
+            topic=given.topic,
+            partitions=self._partitions,
+            messages=shape.messages,
+            format=self._format,
+            windows=out["windows"],
+            alerts=out["alerts"],
+            group=f"bench-{system.name}-{uuid.uuid4().hex[:8]}",
+            lateness=5_000,
+        )
+        try:
+            line = run(system, job, allocator, self._folder)
+            return line, self._check(given, job, alerts=line.get("alerts", True)) if system.checked else 0
+        finally:
+            topics.delete()
+
+    def _check(self, given: Input, job: Job, *, alerts: bool) -> int:
+        """Hold what was written against brute force; gives how many rows there were."""
+        keys = ["device", "window_start"]
+        windows = outputs.table(outputs.values(self._servers, job.windows), keys)
+        windows = windows.filter(pl.col("window_start") < given.shape.closing)
+        _agree("windows", given.windows, windows, keys)
+        if not alerts:
+            return len(windows)
+        raised = outputs.table(outputs.values(self._servers, job.alerts), ["device", "at"])
+        if len(raised):
+            raised = raised.filter(pl.col("state") == "raised").drop("state")
+        _agree("alerts", given.alerts, raised, ["device", "at"])
+        return len(windows) + len(raised)
+
+
+def _agree(what: str, want: pl.DataFrame, got: pl.DataFrame, keys: list[str]) -> None:
+    wrong = expected.differences(want, got, keys)
+    if wrong:
+        message = f"{what}: {wrong}"
+        raise SystemFailed(message)

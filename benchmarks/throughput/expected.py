@@ -1,0 +1,80 @@
+"""What must come out, by brute force: every window from a sort of all readings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from benchmarks.throughput.readings import MINUTE, Readings, Shape
+
+STATISTICS = ("n", "total", "mean", "low", "high", "last")
+
+
+def windows(readings: Readings, shape: Shape, size: int = MINUTE, slide: int = MINUTE) -> pl.DataFrame:
+    """Compute the rows of all windows that close.
+
+    Args:
+        readings: no more out of order than the lateness allows, so that none is too late.
+        shape: that they are of; windows with the closing readings in them are left out.
+        size: of a window, ms.
+        slide: from one window to the next, ms; divides the size.
+
+    Returns:
+        `device`, `window_start` (ms) and `STATISTICS`, in order of device and start.
+    """
+    real = slice(0, shape.events)
+    device, ts, centi = readings.device[real].astype(np.int64), readings.ts[real], readings.centi[real]
+    parts = [_tumbling(device, ts, centi, size, begin) for begin in range(0, size, slide)]
+    return pl.concat(parts).sort("device", "window_start")
+
+
+def _tumbling(
+    device: NDArray[np.int64], ts: NDArray[np.int64], centi: NDArray[np.int64], size: int, begin: int
+) -> pl.DataFrame:
+    """Compute windows that don't overlap, `begin` behind full multiples of the size."""
+    start = (ts - begin) // size * size + begin
+    order = np.lexsort((ts, start, device))
+    device, start, values = device[order], start[order], centi[order] / 100
+    first = np.flatnonzero(np.r_[True, (device[1:] != device[:-1]) | (start[1:] != start[:-1])])
+    n = np.diff(np.r_[first, len(values)])
+    total = np.add.reduceat(centi[order], first) / 100
+    return pl.DataFrame(
+        {
+            "device": device[first],
+            "window_start": start[first],
+            "n": n,
+            "total": total,
+            "mean": total / n,
+            "low": np.minimum.reduceat(values, first),
+            "high": np.maximum.reduceat(values, first),
+            "last": values[first + n - 1],
+        }
+    )
+
+
+def alerts(readings: Readings) -> pl.DataFrame:
+    """Give the alerts that must be raised: one a spike, as `device` and `at` (ms), in order."""
+    spike = readings.spike
+    return pl.DataFrame({"device": readings.device[spike].astype(np.int64), "at": readings.ts[spike]}).sort(
+        "device", "at"
+    )
+
+
+def differences(want: pl.DataFrame, got: pl.DataFrame, keys: Iterable[str]) -> str | None:
+    """Hold rows against those that must come, numbers to 1 in 10^9; gives what is wrong first, or None."""
+    names = list(keys)
+    if len(want) != len(got):
+        missing = want.join(got, on=names, how="anti").height
+        extra = got.join(want, on=names, how="anti").height
+        return f"{len(got):,} rows instead of {len(want):,}: {missing:,} are missing, {extra:,} should not be there"
+    for name in want.columns:
+        wanted, found = want[name].to_numpy().astype(np.float64), got[name].to_numpy().astype(np.float64)
+        wrong = np.flatnonzero(~np.isclose(found, wanted, rtol=1e-9, atol=0))
+        if len(wrong):
+            at = int(wrong[0])
+            row = {key: want[key][at] for key in names}
+            return f"{len(wrong):,} rows are wrong in {name}: {found[at]!r} instead of {wanted[at]!r} at {row}"
+    return None
