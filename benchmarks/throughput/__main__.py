@@ -96,11 +96,13 @@ def measure(
     """Run the systems in turn, `--repeat` times; gives the figures, and what failed and why."""
     lines: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     checked: dict[str, int] = {}
+    devices: dict[str, int] = {}
     failed: dict[str, str] = {}
     with out.status("measuring") as status:
         for repeat in range(chosen.repeat):
             for system in able:
-                own = fitted(shape, system.most)
+                own = fitted(shape, 0 if chosen.quick else system.least, system.most)
+                devices[system.name] = own.devices
                 variants = [allocators.SYSTEM, chosen.allocator] if system.preload else [allocators.SYSTEM]
                 for allocator in dict.fromkeys(variants):
                     if system.name in failed:
@@ -114,7 +116,7 @@ def measure(
                         continue
                     lines[system.name, allocator].append(line)
     found = [
-        figures(name, allocator, fitted(shape, system.most).devices, own, checked[name])
+        figures(name, allocator, devices[name], own, checked[name])
         for system in able
         for (name, allocator), own in lines.items()
         if name == system.name and name not in failed

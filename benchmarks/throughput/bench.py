@@ -46,8 +46,13 @@ class Input:
         return expected.alerts(self.readings)
 
 
-def fitted(shape: Shape, most: int | None) -> Shape:
-    """Cut a shape down to what a slow system is given: fewer readings, and so many devices that each sends enough."""
+def fitted(shape: Shape, least: int, most: int | None) -> Shape:
+    """Give the shape for one system: more readings where it needs them to warm up, or fewer where it is slow.
+
+    Of fewer readings there are so many devices that each sends enough.
+    """
+    if shape.events < least:
+        return replace(shape, events=least)
     if most is None or shape.events <= most:
         return shape
     return replace(shape, events=most, devices=min(shape.devices, max(most // ENOUGH, 1)))

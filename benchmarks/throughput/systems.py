@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.throughput import allocators, librdkafka
+from benchmarks.throughput import allocators, java, librdkafka
 from benchmarks.throughput.job import Job
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +21,10 @@ CACHE = ROOT / ".cache" / "throughput"
 PEERS = Path(__file__).with_name("peers")
 BASELINE = "consumer"
 """The system whose figure stands as `consumer_cpu_ns_per_event`."""
+
+
+WARM_JVM = 16_000_000
+"""Readings after a quarter of which a JVM has compiled what runs often."""
 
 
 class SystemFailed(Exception):  # noqa: N818  # reads as what happened
@@ -38,6 +42,7 @@ class System:
         missing: says why it can't run here; None if it can.
         workloads: that it can do.
         formats: that it can read.
+        least: readings that it is given at least, for one that compiles itself while it runs.
         most: readings that it is given at most, so that a run ends within minutes; None for all.
         checked: whether it writes rows to check.
         preload: whether it is also measured with another allocator.
@@ -49,6 +54,7 @@ class System:
     missing: Callable[[], str | None] = lambda: None
     workloads: tuple[str, ...] = ("w2",)
     formats: tuple[str, ...] = ("json", "avro")
+    least: int = 0
     most: int | None = None
     checked: bool = True
     preload: bool = False
@@ -89,6 +95,9 @@ SYSTEMS: tuple[System, ...] = (
         preload=True,
     ),
     System("loop", "plain Python loop", module("loop"), most=2_000_000),
+    System("flink-stream", "Flink, DataStream by hand", java.program("FlinkStream"), java.missing, least=WARM_JVM),
+    System("flink-sql", "Flink, SQL", java.program("FlinkSql"), java.missing, least=WARM_JVM),
+    System("kafka-streams", "Kafka Streams", java.program("Streams"), java.missing, least=WARM_JVM),
 )
 
 
