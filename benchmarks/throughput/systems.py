@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.throughput import allocators, java, librdkafka
+from benchmarks.throughput import allocators, java, librdkafka, venvs
 from benchmarks.throughput.job import Job
 
 ROOT = Path(__file__).parents[2]
@@ -65,17 +64,12 @@ def module(name: str) -> Callable[[Job], Sequence[str]]:
     return lambda job: [sys.executable, "-m", f"benchmarks.throughput.peers.{name}", job.write()]
 
 
-def needs(package: str) -> Callable[[], str | None]:
-    """Say what to do about a package that isn't installed."""
-    return lambda: None if importlib.util.find_spec(package) else f"{package} isn't installed: pip install '.[bench]'"
-
-
 def _consumer(job: Job) -> Sequence[str]:
     """Compile the bare consumer where that isn't done, and start it."""
     source, made = PEERS / "consumer.c", CACHE / "consumer"
     if not made.exists() or made.stat().st_mtime < source.stat().st_mtime:
         CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run([_cc() or "cc", "-O2", "-o", str(made), str(source), "-ldl"], check=True)  # noqa: S603  # ours
+        subprocess.run([_cc() or "cc", "-O2", "-o", str(made), str(source), "-ldl"], check=True)
     return [str(made), str(librdkafka.find()), job.servers, job.topic, str(job.partitions), str(job.messages)]
 
 
@@ -95,6 +89,9 @@ SYSTEMS: tuple[System, ...] = (
         preload=True,
     ),
     System("loop", "plain Python loop", module("loop"), most=2_000_000),
+    System("bytewax", "Bytewax, its own windows", module("bytewax_native"), most=200_000),
+    System("quix", "Quix Streams", venvs.module("quix", "quix"), venvs.missing("quix"), most=200_000),
+    System("faust", "Faust", venvs.module("faust_agent", "faust"), venvs.missing("faust"), most=200_000),
     System("flink-stream", "Flink, DataStream by hand", java.program("FlinkStream"), java.missing, least=WARM_JVM),
     System("flink-sql", "Flink, SQL", java.program("FlinkSql"), java.missing, least=WARM_JVM),
     System("kafka-streams", "Kafka Streams", java.program("Streams"), java.missing, least=WARM_JVM),
@@ -111,7 +108,7 @@ def run(system: System, job: Job, allocator: str, folder: Path, seconds: float =
     environ = {**os.environ, **allocators.environment(allocator)}
     with log.open("wb") as said:
         try:
-            done = subprocess.run(  # noqa: S603  # what this module puts together
+            done = subprocess.run(
                 system.command(job), cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=said, timeout=seconds,
                 check=False,
             )  # fmt: skip

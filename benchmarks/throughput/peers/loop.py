@@ -5,27 +5,16 @@ It keeps no state and no promise but at-least-once, and its watermark is each de
 
 from __future__ import annotations
 
-import io
 import platform
-from collections.abc import Callable
 from typing import Any
 
 import confluent_kafka
-import fastavro
 import orjson
 from confluent_kafka import Consumer, Producer
 
 from benchmarks.throughput.job import Job, Meter, given
+from benchmarks.throughput.peers.decode import decoder
 from benchmarks.throughput.peers.device import Device
-from benchmarks.throughput.schema import READING
-
-
-def decoder(format_: str) -> Callable[[bytes], Any]:
-    """Give what decodes a message."""
-    if format_ == "json":
-        return orjson.loads
-    schema = fastavro.parse_schema(READING)
-    return lambda value: fastavro.schemaless_reader(io.BytesIO(value), schema, None)
 
 
 def run(job: Job) -> None:
