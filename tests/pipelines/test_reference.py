@@ -118,7 +118,7 @@ def test_a_group_has_a_sentence_of_its_own() -> None:
         (["window", "tumbling"], ["window.tumbling"]),
         (["filter"], ["filter"]),
         (["filter", "derive", "filter"], ["filter", "derive"]),
-        (["detect"], ["detect.level_shift", "detect.range"]),
+        (["detect"], ["detect.level_shift", "detect.range", "detect.zscore"]),
         (["mean"], ["mean"]),
         (["p99_9"], ["percentile"]),
         (["count"], ["window.count", "count"]),
