@@ -31,9 +31,13 @@ out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 log = logging.getLogger("telemill")
 
+OWN_PROCESS = object()
+"""What a command finds in its context where the process is telemill's own, and may be started again. Who calls `app` from a
+process of their own leaves it out."""
 _COLOURS = {"  -": "red", "  +": "green"}
 
 File = Annotated[Path, typer.Argument(metavar="PIPELINE", help="The pipeline's YAML file.", show_default=False)]
+Allocator = Literal["auto", "system", "mimalloc", "jemalloc", "tcmalloc"]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Tell only what goes wrong.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Tell more: what librdkafka says, and every dead letter.")
@@ -42,6 +46,7 @@ Verbose = Annotated[
 
 @app.command()
 def run(
+    context: typer.Context,
     pipeline: File,
     until_end: Annotated[
         bool, typer.Option("--until-end", help="Stop where the topics end now, instead of waiting for more.")
@@ -58,6 +63,15 @@ def run(
             "Left out, it is made from the group, the host and the first free number on it.",
         ),
     ] = None,
+    allocator: Annotated[
+        Allocator,
+        typer.Option(
+            envvar="TELEMILL_ALLOCATOR",
+            help="Where memory comes from. With mimalloc, jemalloc or tcmalloc reading from Kafka costs less; auto takes "
+            "the first that is installed (on Linux), and the run starts itself again with it. system leaves it to the C "
+            "library.",
+        ),
+    ] = "auto",
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -72,6 +86,8 @@ def run(
     _logging(quiet=quiet, verbose=verbose)
     if close_windows and not until_end:
         _usage("--close-windows goes with --until-end: only a run that ends has windows left to close")
+    if context.obj is OWN_PROCESS:
+        _allocate(allocator)
     spec = _read(pipeline)
     from connectors.kafka.client import KafkaFailure
     from pipelines import runtime
@@ -347,6 +363,15 @@ def _logging(*, quiet: bool, verbose: bool) -> None:
     logging.getLogger().addHandler(handler)
 
 
+def _allocate(wanted: Allocator) -> None:
+    from pipelines import allocator
+
+    try:
+        allocator.choose(wanted)
+    except allocator.AllocatorError as error:
+        _usage(f"--allocator {wanted}: {error}")
+
+
 def _command() -> str:
     """Give the command as this user would type it."""
     path = Path(sys.argv[0])
@@ -366,8 +391,8 @@ def _fail(message: str) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line."""
-    app(prog_name="telemill")
+    """Run the command line, in a process of its own."""
+    app(prog_name="telemill", obj=OWN_PROCESS)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,7 @@ def words(text: str) -> str:
             ["Run a pipeline until it is stopped", "consumer group", "SIGTERM", "--until-end", "--close-windows"],
         ),
         (["run"], ["--instance", "TELEMILL_INSTANCE", "--quiet", "--verbose", "python -m bytewax.run"]),
+        (["run"], ["--allocator", "TELEMILL_ALLOCATOR", "jemalloc", "system leaves it to the C library"]),
         (["check"], ["Check a pipeline without running it", "with its line", "Kafka isn't asked"]),
         (["explain"], ["Show what a pipeline does: its graph", "columns and types", "--json", "Avro schemas included"]),
         (["test"], ["Run the tests that stand under tests in a pipeline", "no Kafka is needed"]),
@@ -220,7 +221,7 @@ def closed_port() -> int:
 def test_a_broker_that_does_not_answer_ends_the_run_within_ten_seconds_with_one_line(good: Path) -> None:
     brokers = f"127.0.0.1:{closed_port()}"
     began = time.monotonic()
-    result = process("-m", "pipelines", "run", good, BROKERS=brokers)
+    result = process("-m", "pipelines", "run", good, BROKERS=brokers, TELEMILL_ALLOCATOR="system")
     assert time.monotonic() - began < 10
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
