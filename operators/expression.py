@@ -34,6 +34,7 @@ from operators.batch import (
     missing,
 )
 from operators.devices import DeviceTable
+from operators.plain_expression import plain
 
 _TO_POLARS: Mapping[Type, pl.DataType] = {
     Type.FLOAT: pl.Float64(),
@@ -104,6 +105,8 @@ class Expression:
         if want is not None and self.type is not want:
             raise SpecError([Problem(at, f"an expression that gives {want}", f"`{text}`, which gives {self.type}")])
         self._refuse_more_than_a_row(at)
+        types = {name: type_ for name, type_ in self._names.items() if name in schema.columns}
+        self._plain = plain(_tree(self._expr), types) if self.type is Type.BOOL else None
 
     def evaluate(self, batch: Batch, devices: DeviceTable) -> tuple[Column, list[tuple[int, str]]]:
         """Compute the expression for the live rows.
@@ -112,6 +115,8 @@ class Expression:
             The column, missing in punctuations and in rows that failed; and the failed rows, each with the reason
             (a text that isn't a number can't be cast).
         """
+        if self._plain is not None:
+            return np.where(batch.live, self._plain(batch.columns), MISSING_BOOL), []
         rows = np.flatnonzero(batch.live)
         parts, failed = [], []
         todo = [rows] if len(rows) else []

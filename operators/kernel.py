@@ -86,6 +86,21 @@ def _put_word(typing: Any, data: Any, at: Any, value: Any) -> Any:
     return types.void(data, at, value), generate
 
 
+@intrinsic
+def _multiply_high(typing: Any, one: Any, other: Any) -> Any:
+    del typing, one, other
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del context, signature
+        wide = ir.IntType(128)
+        product = builder.mul(*(builder.zext(factor, wide) for factor in arguments))
+        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), ir.IntType(64))
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+multiply_high: Any = _multiply_high
+"""`multiply_high(one, other)` in a kernel: the upper 64 bits of the product of two uint64."""
 word: Any = _word
 """`word(data, at)` in a kernel: 8 bytes of `data`, a contiguous uint8 array, from `at` on as a little-endian uint64. The
 caller sees to the bounds."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from connectors.codec.put import FALSE, NO, NULL, REAL, STRING, TRUE, WHOLE, put_value
 from operators.binary import equal
-from operators.kernel import kernel
+from operators.kernel import kernel, multiply_high
 
 DEEP, KEYS = 32, 64
 """How many levels of nesting are taken, and keys of one object."""
@@ -296,11 +296,12 @@ def _float(digits, exponent, powers, fives, number):  # type: ignore[no-untyped-
     while word >> np.uint64(63) == 0:
         word <<= np.uint64(1)
         shift += 1
-    low, high = _multiply(word, fives[exponent + 342, 0])
+    five = fives[exponent + 342, 0]
+    low, high = word * five, multiply_high(word, five)
     if high & np.uint64(0x1FF) == np.uint64(
         0x1FF
     ):  # what the low word of the power adds may carry into the digits kept
-        _, more = _multiply(word, fives[exponent + 342, 1])
+        more = multiply_high(word, fives[exponent + 342, 1])
         low += more
         if low < more:
             high += np.uint64(1)
@@ -323,15 +324,3 @@ def _float(digits, exponent, powers, fives, number):  # type: ignore[no-untyped-
         return -1.0
     number.view(np.uint64)[1] = (mantissa & np.uint64((1 << 52) - 1)) | np.uint64(power) << np.uint64(52)
     return number[1]
-
-
-@kernel(forceinline=True)
-def _multiply(one, other):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    """Multiply two words of 64 bits; gives the low and the high word."""
-    mask = np.uint64(0xFFFFFFFF)
-    half = np.uint64(32)
-    low = (one & mask) * (other & mask)
-    first = (one >> half) * (other & mask) + (low >> half)
-    second = (one & mask) * (other >> half) + (first & mask)
-    high = (one >> half) * (other >> half) + (first >> half) + (second >> half)
-    return second << half | low & mask, high
