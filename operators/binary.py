@@ -91,6 +91,16 @@ class Binary:
         """Pick rows by a mask, by indices or by a slice; the bytes stay where they are."""
         return Binary(self.data, self.begin[rows], self.size[rows])
 
+    def replacing(self, rows: NDArray[np.intp], other: Binary) -> Binary:
+        """Give the column with the values of another one in some rows.
+
+        >>> Binary.of([b"a", b"b"]).replacing(np.array([1]), Binary.of([b"c"])).values()
+        [b'a', b'c']
+        """
+        order = np.arange(len(self))
+        order[rows] = len(self) + np.arange(len(rows))
+        return Binary.concat([self, other]).take(order)
+
     def packed(self) -> Binary:
         """Copy the values into a buffer of their own, without gaps."""
         length = np.maximum(self.size, 0)

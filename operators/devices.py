@@ -68,6 +68,19 @@ def join_ids(parts: Sequence[Binary]) -> Binary:
     return Binary(data, begin, size)
 
 
+def split_ids(ids: Binary, parts: int) -> list[Binary]:
+    """Give the parts of ids, a column each; missing where an id has to be looked at by `split_id`, for its `%`.
+
+    >>> [part.to_list() for part in split_ids(Binary.of([b"berlin/a", b"berlin/a%2Fb"]), 2)]
+    [[b'berlin', None], [b'a', None]]
+    """
+    if parts == 1:
+        return [ids]
+    spans = np.full((parts, 2, len(ids)), -1)
+    _split(ids.data, ids.begin, ids.size, spans)
+    return [Binary(ids.data, *span) for span in spans]
+
+
 class DeviceTable:
     """Slots for device ids, given out in the order in which the devices are first seen.
 
@@ -241,6 +254,24 @@ def _append(data, begin, size, out, end):  # type: ignore[no-untyped-def]  # com
                 place += 1
         out[place] = 47
         end[row] = place + 1
+
+
+@kernel
+def _split(data, begin, size, spans):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Find the parts of each id; an id with a `%`, or of another number of parts, has none."""
+    for row in range(len(begin)):
+        slashes, quoted = 0, False
+        for at in range(begin[row], begin[row] + size[row]):
+            slashes += data[at] == 47
+            quoted |= data[at] == 37
+        if quoted or slashes != len(spans) - 1:
+            continue
+        part, first = 0, begin[row]
+        for at in range(begin[row], begin[row] + size[row] + 1):
+            if at == begin[row] + size[row] or data[at] == 47:
+                spans[part, 0, row], spans[part, 1, row] = first, at - first
+                part += 1
+                first = at + 1
 
 
 @kernel

@@ -107,7 +107,7 @@ def _both(one: Plain, other: Plain, decides: int) -> Plain:
 
     def evaluate(columns: _Columns) -> NDArray[np.int8]:
         left, right = one(columns), other(columns)
-        out = np.where((left < 0) | (right < 0), MISSING_BOOL, np.int8(1 - decides))
+        out: NDArray[np.int8] = np.where((left < 0) | (right < 0), MISSING_BOOL, np.int8(1 - decides))
         out[(left == decides) | (right == decides)] = decides
         return out
 

@@ -23,8 +23,10 @@ from fastavro.schema import expand_schema
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
 
 from connectors.codec.avro_scan import AvroScan
+from connectors.codec.avro_writer import write_rows
 from connectors.codec.base import Decoded, Decoder, Encoder, Format, Reading, Records, cells, merge
 from connectors.codec.documents import Documents, decode_each, document
+from connectors.codec.rows import Rows
 from operators.base import Problem, unfit
 from operators.batch import Batch, Schema, Text, Type
 from operators.binary import Binary
@@ -162,6 +164,11 @@ class _Encoder:
         self._avro = fastavro.parse_schema(row_schema(schema, name))
 
     def encode(self, batch: Batch, devices: DeviceTable) -> Binary:
+        rows = Rows.of(batch, devices, self._schema, str.encode, lambda ts: ts)
+        made, left = write_rows(rows, len(self._schema.device) + (self._schema.time is not None))
+        return made.replacing(left, self._by_document(batch.take(left), devices)) if len(left) else made
+
+    def _by_document(self, batch: Batch, devices: DeviceTable) -> Binary:
         lists: dict[str, list[Any]] = {}
         for part, name in enumerate(self._schema.device):
             lists[name] = Text(batch.device.astype(np.int32), devices.texts(part)).to_list()

@@ -16,12 +16,15 @@ from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 from pydantic import Field
 
 from connectors.codec.base import Decoded, Decoder, Encoder, Format, Reading, Records, cells, iso_cells, merge
 from connectors.codec.documents import Documents, decode_each, document
 from connectors.codec.json_scan import JsonScan
-from operators.batch import Batch, Column, Schema, Text, Type
+from connectors.codec.json_writer import write_rows
+from connectors.codec.rows import Rows
+from operators.batch import MISSING_INT, Batch, Column, Schema, Text, Type
 from operators.binary import Binary
 from operators.devices import DeviceTable
 
@@ -121,8 +124,23 @@ class _Encoder:
     def __init__(self, schema: Schema, time: TimeText) -> None:
         self._schema = schema
         self._time = time
+        times = {} if schema.time is None else {schema.time: Type.TIME}
+        types = {**dict.fromkeys(schema.device, Type.TEXT), **times, **schema.columns}
+        self._names = tuple(types)
+        self._as_text = [type_ is Type.TIME and time is TimeText.ISO for type_ in types.values()]
 
     def encode(self, batch: Batch, devices: DeviceTable) -> Binary:
+        rows = Rows.of(batch, devices, self._schema, orjson.dumps, self._as_array)
+        made, left = write_rows(rows, self._names, self._as_text)
+        return made.replacing(left, self._by_document(batch.take(left), devices)) if len(left) else made
+
+    def _as_array(self, ts: NDArray[np.int64]) -> NDArray[Any]:
+        gone = ts == MISSING_INT
+        if self._time is TimeText.MS:
+            return np.where(gone, ts, ts // 1_000)
+        return np.where(gone, np.nan, ts / 1_000_000) if self._time is TimeText.S else ts
+
+    def _by_document(self, batch: Batch, devices: DeviceTable) -> Binary:
         lists: dict[str, list[Any]] = {}
         for part, name in enumerate(self._schema.device):
             lists[name] = Text(batch.device.astype(np.int32), devices.texts(part)).to_list()
