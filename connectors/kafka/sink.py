@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Producer
 
 from connectors.kafka.client import KafkaFailure, open_client, settings
+from connectors.kafka.librdkafka import Unavailable
+from connectors.kafka.outlet import Batches, Objects, Outlet, Undelivered
 from operators.binary import Binary
 
 log = logging.getLogger("telemill.sink")
@@ -19,6 +21,18 @@ _MOST_BYTES = 64_000_000
 """Bytes handed over since everything was last delivered."""
 _KEPT_BYTES = 100_000
 """What is kept of a dead letter that its topic doesn't take whole."""
+_QUEUE_FULL = KafkaError._QUEUE_FULL  # noqa: SLF001  # how confluent-kafka names librdkafka's own errors
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """A dead letter that isn't known to be delivered."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, str]
+    cut: bool
 
 
 class KafkaSink:
@@ -34,6 +48,7 @@ class KafkaSink:
         self.delivery_errors = 0
         self._error: str | None = None
         self._bytes = 0
+        self._letters: list[_Letter] = []
         own = settings(
             brokers,
             {
@@ -53,7 +68,12 @@ class KafkaSink:
             "queue.buffering.max.messages": 2 * _MOST_WAITING,
             "queue.buffering.max.kbytes": 2_000_000,
         }
-        self._producer: Any = open_client(Producer, own)
+        producer = open_client(Producer, own)
+        self._outlet: Outlet = Objects(producer)
+        try:
+            self._outlet = Batches(producer, self._on_error)
+        except Unavailable as reason:
+            log.warning("writing through confluent-kafka's objects, at a fraction of the speed: %s", reason)
 
     def write(self, topic: str, keys: Binary, values: Binary) -> None:
         """Hand rows over, in order; rows with one key stay in order.
@@ -62,37 +82,18 @@ class KafkaSink:
             KafkaFailure: if an earlier message couldn't be delivered.
         """
         self._make_room(int(values.size.sum()))
-        messages: list[dict[str, Any]] = [
-            {"key": key, "value": value} for key, value in zip(keys.values(), values.values(), strict=True)
-        ]
-        queued = self._producer.produce_batch(topic, messages, on_delivery=self._delivered)
-        if queued < len(messages):
-            failed = next(message["_error"] for message in messages if "_error" in message)
-            message = f"a row for topic `{topic}` wasn't taken by librdkafka: {failed!s}"
-            raise KafkaFailure(message)
-        self._producer.poll(0)
+        while len(values):
+            taken, error = self._outlet.write(topic, keys, values)
+            if error is not None and error.code() != _QUEUE_FULL:
+                message = f"a row for topic `{topic}` wasn't taken by librdkafka: {error.str()}"
+                raise KafkaFailure(message)
+            keys, values = keys.take(slice(taken, None)), values.take(slice(taken, None))
+            self._poll(0 if error is None else 0.1)
 
-    def write_letter(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, str], *, cut: bool = False
-    ) -> None:
+    def write_letter(self, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, str]) -> None:
         """Hand a dead letter over. One that its topic doesn't take whole is cut, and its headers say so."""
-        if cut and value is not None:
-            headers = {**headers, "telemill.truncated": str(len(value))}
-            value, key = value[:_KEPT_BYTES], None if key is None else key[:_KEPT_BYTES]
-
-        def delivered(error: KafkaError | None, message: Message) -> None:
-            if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE and not cut:
-                log.warning(
-                    "dead letter of %d bytes is too large for `%s`: cut to %d", len(value or b""), topic, _KEPT_BYTES
-                )
-                self.write_letter(topic, key, value, headers, cut=True)
-                return
-            self._delivered(error, message)
-
-        if not cut:  # a cut one is written from inside a flush
-            self._make_room(len(value or b""))
-        encoded = [(name, text.encode()) for name, text in headers.items()]
-        self._producer.produce(topic, value, key, headers=encoded, on_delivery=delivered)
+        self._make_room(len(value or b""))
+        self._send(_Letter(topic, key, value, headers, cut=False))
 
     def flush(self) -> None:
         """Wait until everything handed over is delivered; as long as librdkafka keeps trying.
@@ -100,29 +101,52 @@ class KafkaSink:
         Raises:
             KafkaFailure: if a message couldn't be delivered.
         """
-        while self._producer.flush(1.0):
-            self._raise()
+        while self._outlet.waiting():
+            self._poll(0.01)
+        self._poll(0)
         self._bytes = 0
-        self._raise()
+        self._letters.clear()
 
     def close(self) -> None:
         """Drop what wasn't delivered: this is for the end of a run that failed, or one that has flushed."""
-        self._producer.purge()
-        self._producer.flush(1.0)
+        self._outlet.close()
 
     def _make_room(self, size: int) -> None:
         self._raise()
         self._bytes += size
         if self._bytes > _MOST_BYTES:
             self.flush()
-        while len(self._producer) > _MOST_WAITING:
-            self._producer.poll(0.1)
-            self._raise()
+        while self._outlet.waiting() > _MOST_WAITING:
+            self._poll(0.1)
 
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            self.delivery_errors += 1
-            self._error = f"a row for topic `{message.topic()}` couldn't be delivered: {' '.join(error.str().split())}"
+    def _send(self, letter: _Letter) -> None:
+        self._letters.append(letter)
+        headers = {name: text.encode() for name, text in letter.headers.items()}
+        number = len(self._letters)
+        while error := self._outlet.write_letter(number, letter.topic, letter.key, letter.value, headers):
+            if error.code() != _QUEUE_FULL:
+                message = f"a dead letter for topic `{letter.topic}` wasn't taken by librdkafka: {error.str()}"
+                raise KafkaFailure(message)
+            self._poll(0.1)
+
+    def _poll(self, seconds: float) -> None:
+        """Serve the producer, and see to what couldn't be delivered."""
+        for undelivered in self._outlet.poll(seconds):
+            letter = self._letters[undelivered.letter - 1] if undelivered.letter else None
+            if letter is None or letter.cut or undelivered.error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                self._give_up(undelivered)
+                continue
+            size = len(letter.value or b"")
+            log.warning("dead letter of %d bytes is too large for `%s`: cut to %d", size, letter.topic, _KEPT_BYTES)
+            key, value = (None if part is None else part[:_KEPT_BYTES] for part in (letter.key, letter.value))
+            headers = letter.headers if value is None else {**letter.headers, "telemill.truncated": str(size)}
+            self._send(_Letter(letter.topic, key, value, headers, cut=True))
+        self._raise()
+
+    def _give_up(self, undelivered: Undelivered) -> None:
+        self.delivery_errors += 1
+        reason = " ".join(undelivered.error.str().split())
+        self._error = f"a row for topic `{undelivered.topic}` couldn't be delivered: {reason}"
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

@@ -12,7 +12,8 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, Kafka
 
 from connectors.codec.base import Records
 from connectors.kafka.client import KafkaFailure, open_client, settings
-from connectors.kafka.librdkafka import LATEST, MOST, Event, Queue, Unavailable
+from connectors.kafka.intake import LATEST, MOST, Event, Queue
+from connectors.kafka.librdkafka import Unavailable
 
 log = logging.getLogger("telemill.source")
 
