@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,7 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from operators.base import Operator, Problem, SpecError
-from operators.batch import Batch, Column, Schema, Text, Type
+from operators.batch import Column, Schema, Text, Type
+from operators.number import problems_of_number
 
 SIDES = ["high", "low"]
 HIGH, LOW, NO_SIDE = 0, 1, -1
@@ -30,15 +30,7 @@ class Detector(Operator):
 
     def outputs(self, schema: Schema) -> Mapping[str, Schema]:
         """Give the columns that came in, and `score` (float), `expected` (float) and `side` (text: high, low)."""
-        problems = []
-        names = [name for name, type_ in schema.columns.items() if type_.is_number]
-        if self.field not in names:
-            near = difflib.get_close_matches(self.field, names, 1)
-            given = f"`{self.field}`"
-            if self.field in schema.names():
-                given += f", which is {schema.names()[self.field]}"
-            fix = f"did you mean `{near[0]}`?" if near else None
-            problems.append(Problem(("field",), f"a number column that exists here: {', '.join(names)}", given, fix))
+        problems = problems_of_number(self.field, schema)
         added = {
             f"{self.prefix}score": Type.FLOAT,
             f"{self.prefix}expected": Type.FLOAT,
@@ -61,16 +53,3 @@ class Detector(Operator):
         """Name the columns added."""
         p = self.prefix
         return {f"{p}score": score, f"{p}expected": expected, f"{p}side": Text(side, SIDES)}
-
-
-def numbers(batch: Batch, field: str) -> NDArray[np.float64]:
-    """Give the values to look at as float64, NaN where missing and in punctuations."""
-    column = batch.columns[field]
-    if isinstance(column, Text):
-        message = f"{field} is text"
-        raise TypeError(message)
-    values = column.astype(np.float64)
-    if column.dtype != np.float64:
-        values[column == (-1 if column.dtype == np.int8 else np.iinfo(np.int64).min)] = np.nan
-    values[~batch.live] = np.nan
-    return values

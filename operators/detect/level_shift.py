@@ -32,8 +32,9 @@ from pydantic import Field
 from operators.base import Inputs, Outputs, Snapshot
 from operators.batch import Batch
 from operators.clock import FORGET
-from operators.detect.base import HIGH, LOW, NO_SIDE, Detector, numbers
+from operators.detect.base import HIGH, LOW, NO_SIDE, Detector
 from operators.kernel import kernel
+from operators.number import numbers
 
 BINS = 96
 PER_OCTAVE = 4

@@ -18,7 +18,8 @@ from pydantic import Field, model_validator
 
 from operators.base import Inputs, Outputs, Snapshot, unfit
 from operators.batch import Batch
-from operators.detect.base import HIGH, LOW, NO_SIDE, Detector, numbers
+from operators.detect.base import HIGH, LOW, NO_SIDE, Detector
+from operators.number import numbers
 
 OUTSIDE = 6.0
 """The score of a value outside its limits: as odd as once in a million rows, above any usual threshold."""
