@@ -30,6 +30,20 @@ MISTAKES = [
         Says("steps[1].detect.range.field", "temperature, humidity", "`humidty`", "did you mean `humidity`?"),
     ),
     case(
+        "a smoother of text",
+        FILTER,
+        "    smooth:\n      kalman:\n        q: 0.1\n        field: status #!\n",
+        Says("steps[0].smooth.kalman.field", "a number column", "`status`, which is text"),
+    ),
+    case(
+        "a column that exists to put smoothed values into",
+        FILTER,
+        "    smooth:\n      kalman:\n        field: humidity\n        into: temperature #!\n",
+        Says(
+            "steps[0].smooth.kalman.into", "a name that doesn't exist yet", "`temperature` exists", "`into: humidity_"
+        ),
+    ),
+    case(
         "an unknown column to find duplicates by",
         FILTER,
         "    dedupe:\n      within: 10m\n      by:\n        - dev\n        - statos #!\n",
