@@ -28,6 +28,7 @@ from benchmarks.throughput.figures import Figures, figures
 from benchmarks.throughput.readings import Shape
 from benchmarks.throughput.report import notes, summary, table
 from benchmarks.throughput.systems import SYSTEMS, System, SystemFailed
+from benchmarks.throughput.workloads import WORKLOADS
 from tests.integration.kafka.broker import Unavailable, running_broker
 
 
@@ -39,9 +40,8 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog="Systems: " + "; ".join(f"{system.name}: {system.title}" for system in SYSTEMS) + ".",
     )
     names = [system.name for system in SYSTEMS]
-    parser.add_argument(
-        "--workload", choices=["w2"], default="w2", help="w2: minutes by device, and a z-score with alerts"
-    )
+    told = "; ".join(f"{name}: {workload.title.replace('%', '%%')}" for name, workload in WORKLOADS.items())
+    parser.add_argument("--workload", choices=list(WORKLOADS), default="w2", help=f"{told}; w2 if left out")
     parser.add_argument("--format", choices=["json", "avro"], default="json", help="of the readings; json if left out")
     parser.add_argument("--systems", metavar="A,B", help="which to run; all that can run here if left out")
     parser.add_argument("--events", type=int, default=16_000_000, metavar="N", help="readings; 16,000,000 if left out")
@@ -62,6 +62,8 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     if chosen.quick:
         chosen.events, chosen.devices, chosen.repeat = min(chosen.events, 200_000), min(chosen.devices, 1_000), 1
     chosen.systems = chosen.systems.split(",") if chosen.systems else names
+    if chosen.format not in WORKLOADS[chosen.workload].formats:
+        parser.error(f"{chosen.workload} isn't in {chosen.format}")
     unknown = [name for name in chosen.systems if name not in names]
     if unknown:
         parser.error(f"no such system: {', '.join(unknown)}; there are {', '.join(names)}")
@@ -135,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with (
             running_broker() as broker,
             tempfile.TemporaryDirectory(prefix="telemill-bench-") as folder,
-            Bench(broker.servers, Path(folder), chosen.workload, chosen.format, chosen.partitions) as bench,
+            Bench(broker.servers, Path(folder), WORKLOADS[chosen.workload], chosen.format, chosen.partitions) as bench,
         ):
             found, failed = measure(bench, able, shape, chosen, out)
     except Unavailable as reason:

@@ -16,6 +16,7 @@ from benchmarks.throughput.job import Job
 from benchmarks.throughput.librdkafka import Driver
 from benchmarks.throughput.readings import Readings, Shape, make
 from benchmarks.throughput.systems import System, SystemFailed, run
+from benchmarks.throughput.workloads import Workload
 from tests.integration.kafka.topics import Topics
 
 KEPT = {"retention.ms": "-1", "retention.bytes": "-1"}
@@ -29,16 +30,15 @@ class Input:
     """Readings in a topic, and what must come of them."""
 
     shape: Shape
-    format: str
-    partitions: int
+    workload: Workload
     topics: Topics
     topic: str
     readings: Readings
 
     @cached_property
-    def windows(self) -> pl.DataFrame:
-        """The rows of windows that must come."""
-        return expected.windows(self.readings, self.shape)
+    def rows(self) -> pl.DataFrame:
+        """The rows that must come."""
+        return self.workload.rows(self.readings, self.shape)
 
     @cached_property
     def alerts(self) -> pl.DataFrame:
@@ -64,14 +64,14 @@ class Bench:
     Args:
         servers: of Kafka.
         folder: for logs.
-        workload: w1 to w4.
+        workload: what is asked.
         format_: of the readings.
         partitions: of their topic.
     """
 
-    def __init__(self, servers: str, folder: Path, workload: str, format_: str, partitions: int) -> None:
+    def __init__(self, servers: str, folder: Path, workload: Workload, format_: str, partitions: int) -> None:
         self._servers, self._folder = servers, folder
-        self._workload, self._format, self._partitions = workload, format_, partitions
+        self._workload, self._format, self._partitions = workload, workload.encoded(format_), partitions
         self._inputs: dict[Shape, Input] = {}
 
     def __enter__(self) -> Bench:  # noqa: PYI034  # nobody inherits
@@ -85,11 +85,12 @@ class Bench:
 
     def input(self, shape: Shape) -> Input:
         """Give the readings of a shape in a topic; made on the first call."""
+        shape = self._workload.shaped(shape)
         if shape not in self._inputs:
             topics = Topics(self._servers)
             topic = topics("readings", partitions=self._partitions, config=KEPT)["readings"]
             readings = make(shape)
-            made = Input(shape, self._format, self._partitions, topics, topic, readings)
+            made = Input(shape, self._workload, topics, topic, readings)
             self._inputs[shape] = made
             with Driver(self._servers) as driver:
                 driver.produce(topic, self._partitions, readings, self._format)
@@ -108,7 +109,7 @@ class Bench:
         topics = Topics(self._servers)
         out = topics("windows", "alerts", partitions=4, config=KEPT)
         job = Job(
-            workload=self._workload,
+            workload=self._workload.name,
             servers=self._servers,
             topic=given.topic,
             partitions=self._partitions,
@@ -117,7 +118,7 @@ class Bench:
             windows=out["windows"],
             alerts=out["alerts"],
             group=f"bench-{system.name}-{uuid.uuid4().hex[:8]}",
-            lateness=5_000,
+            lateness=self._workload.lateness,
         )
         try:
             line = run(system, job, allocator, self._folder)
@@ -127,17 +128,18 @@ class Bench:
 
     def _check(self, given: Input, job: Job, *, alerts: bool) -> int:
         """Hold what was written against brute force; gives how many rows there were."""
-        keys = ["device", "window_start"]
-        windows = outputs.table(outputs.values(self._servers, job.windows), keys)
-        windows = windows.filter(pl.col("window_start") < given.shape.closing)
-        _agree("windows", given.windows, windows, keys)
-        if not alerts:
-            return len(windows)
+        keys = list(self._workload.keys)
+        rows = outputs.table(outputs.values(self._servers, job.windows), keys)
+        end = pl.col("window_end") if "window_end" in rows.columns else pl.col(keys[1]) + self._workload.ends
+        rows = rows.filter(end < given.shape.closing)
+        _agree("rows", given.rows, rows, keys)
+        if not (alerts and self._workload.alerts):
+            return len(rows)
         raised = outputs.table(outputs.values(self._servers, job.alerts), ["device", "at"])
         if len(raised):
             raised = raised.filter(pl.col("state") == "raised").drop("state")
         _agree("alerts", given.alerts, raised, ["device", "at"])
-        return len(windows) + len(raised)
+        return len(rows) + len(raised)
 
 
 def _agree(what: str, want: pl.DataFrame, got: pl.DataFrame, keys: list[str]) -> None:

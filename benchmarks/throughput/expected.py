@@ -64,7 +64,7 @@ def alerts(readings: Readings) -> pl.DataFrame:
 
 
 def differences(want: pl.DataFrame, got: pl.DataFrame, keys: Iterable[str]) -> str | None:
-    """Hold rows against those that must come, numbers to 1 in 10^9; gives what is wrong first, or None."""
+    """Hold rows against those that must come; gives what is wrong first, or None. Numbers may differ by 1 in 10^9."""
     names = list(keys)
     if len(want) != len(got):
         missing = want.join(got, on=names, how="anti").height
@@ -72,9 +72,31 @@ def differences(want: pl.DataFrame, got: pl.DataFrame, keys: Iterable[str]) -> s
         return f"{len(got):,} rows instead of {len(want):,}: {missing:,} are missing, {extra:,} should not be there"
     for name in want.columns:
         wanted, found = want[name].to_numpy().astype(np.float64), got[name].to_numpy().astype(np.float64)
-        wrong = np.flatnonzero(~np.isclose(found, wanted, rtol=1e-9, atol=0))
+        wrong = np.flatnonzero(~np.isclose(found, wanted, rtol=1e-9, atol=1e-9))
         if len(wrong):
             at = int(wrong[0])
             row = {key: want[key][at] for key in names}
             return f"{len(wrong):,} rows are wrong in {name}: {found[at]!r} instead of {wanted[at]!r} at {row}"
     return None
+
+
+def blocks(readings: Readings, shape: Shape, size: int) -> pl.DataFrame:
+    """Compute the statistics of each full block of a device's readings, in order.
+
+    Returns:
+        `device`, `window_start` (ms, of its first reading), `n`, `mean`, and `trend`, the least squares slope in W/s.
+    """
+    device, ts, centi = (column[: shape.events] for column in (readings.device, readings.ts, readings.centi))
+    order = np.argsort(device, kind="stable")
+    device, ts, watts = device[order].astype(np.int64), ts[order], centi[order] / 100
+    place = np.arange(len(device)) - np.searchsorted(device, device)
+    last = np.flatnonzero(place % size == size - 1)
+    within = last[:, None] + np.arange(1 - size, 1)
+    seconds = (ts[within] - ts[within][:, :1]) / 1000
+    seconds -= seconds.mean(axis=1, keepdims=True)
+    values = watts[within]
+    mean = values.mean(axis=1)
+    trend = (seconds * (values - mean[:, None])).sum(axis=1) / (seconds**2).sum(axis=1)
+    return pl.DataFrame(
+        {"device": device[last], "window_start": ts[within[:, 0]], "n": size, "mean": mean, "trend": trend}
+    )

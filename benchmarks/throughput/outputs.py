@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-TIMES = ("ts", "at", "window_start")
-NUMBERS = ("n", "total", "mean", "low", "high", "last")
+TIMES = ("ts", "at", "window_start", "window_end")
+NUMBERS = ("n", "total", "mean", "low", "high", "last", "trend", "temp")
 
 
 class NothingComes(Exception):  # noqa: N818  # reads as what happened
@@ -44,23 +45,25 @@ def values(servers: str, topic: str) -> list[bytes]:
         consumer.close()
 
 
-def table(found: list[bytes], keys: list[str], name: str = "id") -> pl.DataFrame:
+def table(found: Sequence[bytes], keys: Sequence[str]) -> pl.DataFrame:
     """Make a table of rows in JSON.
 
     Args:
-        found: the rows.
-        keys: what to sort by: `device` and a time, and what to keep besides the statistics.
-        name: the field that names the device.
+        found: the rows; `id` or `device_id` names the device.
+        keys: what to sort by: `device` and a time.
 
     Returns:
-        `device` as a number, times as ms, and the statistics that there are.
+        `device` as a number, times as ms, the numbers that can be checked, and the `state` of alerts.
     """
     if not found:
         return pl.DataFrame(schema=dict.fromkeys(keys, pl.Int64))
     rows = pl.read_ndjson(io.BytesIO(b"\n".join(found)), infer_schema_length=None)
+    name = "id" if "id" in rows.columns else "device_id"
     rows = rows.with_columns(device=pl.col(name).str.strip_prefix("meter-").cast(pl.Int64))
     for time in TIMES:
         if time in rows.columns and rows[time].dtype == pl.String:
             rows = rows.with_columns(pl.col(time).str.to_datetime("%+").dt.epoch("ms"))
-    kept = [*keys, *(name for name in rows.columns if name in NUMBERS or name == "state")]
-    return rows.select(kept).sort(keys)
+        elif time in rows.columns and rows[time].dtype == pl.Float64:  # W1 counts in seconds
+            rows = rows.with_columns((pl.col(time) * 1000).round().cast(pl.Int64))
+    kept = dict.fromkeys((*keys, *(name for name in rows.columns if name in {*TIMES, *NUMBERS, "state"})))
+    return rows.select(list(kept)).sort(keys)

@@ -77,24 +77,33 @@ def _cc() -> str | None:
     return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 
 
+EVERY = ("w1", "w2", "w3", "w4")
+
 SYSTEMS: tuple[System, ...] = (
-    System("telemill", "telemill", module("telemill"), preload=True),
+    System("telemill", "telemill", module("telemill"), workloads=EVERY, preload=True),
     System(
         BASELINE,
         "bare consumer in C, no work",
         _consumer,
         lambda: None if _cc() else "no C compiler (cc) on the PATH",
-        formats=("json", "avro", "stafford"),
+        workloads=EVERY,
         checked=False,
         preload=True,
     ),
-    System("loop", "plain Python loop", module("loop"), most=2_000_000),
+    System("loop", "plain Python loop", module("loop"), workloads=EVERY, most=2_000_000),
     System("bytewax", "Bytewax, its own windows", module("bytewax_native"), most=200_000),
     System("quix", "Quix Streams", venvs.module("quix", "quix"), venvs.missing("quix"), most=200_000),
     System("faust", "Faust", venvs.module("faust_agent", "faust"), venvs.missing("faust"), most=200_000),
-    System("flink-stream", "Flink, DataStream by hand", java.program("FlinkStream"), java.missing, least=WARM_JVM),
+    System(
+        "flink-stream",
+        "Flink, DataStream by hand",
+        java.program("FlinkStream"),
+        java.missing,
+        workloads=("w2", "w3"),
+        least=WARM_JVM,
+    ),
     System("flink-sql", "Flink, SQL", java.program("FlinkSql"), java.missing, least=WARM_JVM),
-    System("kafka-streams", "Kafka Streams", java.program("Streams"), java.missing, least=WARM_JVM),
+    System("kafka-streams", "Kafka Streams", java.program("Streams"), java.missing, ("w2", "w3"), least=WARM_JVM),
 )
 
 

@@ -5,6 +5,7 @@ Python peers share it where they let their user write a step by hand.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 MINUTE = 60_000
@@ -88,6 +89,103 @@ class Device:
             else:
                 add(window, ts, watts)
         return rows, self.zscore.on_value(ts, watts)
+
+
+class Hopping(Device):
+    """Open panes of 5 s, of which a window of a minute is put together when it closes."""
+
+    __slots__ = ("next_start",)
+    SLIDE = 5_000
+
+    def __init__(self, lateness: int) -> None:
+        super().__init__(lateness)
+        self.next_start = 0
+
+    def on_reading(self, ts: int, watts: float) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """Take a reading in; gives the rows of the windows that it closes, and an alert or None."""
+        rows: list[dict[str, Any]] = []
+        panes = self.windows
+        if ts - self.lateness > self.watermark:
+            self.watermark = ts - self.lateness
+            while panes and self.next_start + MINUTE <= self.watermark:
+                start = self.next_start
+                inside = [panes[at] for at in range(start, start + MINUTE, self.SLIDE) if at in panes]
+                if inside:
+                    rows.append(row(start, merged(inside)))
+                self.next_start = start + self.SLIDE
+                panes.pop(start, None)
+        start = ts - ts % self.SLIDE
+        first = start - MINUTE + self.SLIDE
+        if not panes or first < self.next_start:
+            # The first window that isn't closed yet; none was given out from here on.
+            open_from = (self.watermark - MINUTE) // self.SLIDE * self.SLIDE + self.SLIDE
+            self.next_start = max(first, open_from)
+        if start + MINUTE > self.watermark:
+            pane = panes.get(start)
+            if pane is None:
+                panes[start] = [1, watts, watts, watts, watts, ts]
+            else:
+                add(pane, ts, watts)
+        return rows, self.zscore.on_value(ts, watts)
+
+
+class Blocks(Device):
+    """A sliding regression over 60 readings, the average of each 60, and the z-score."""
+
+    __slots__ = ("block", "first", "recent", "sums")
+    SIZE = 60
+
+    def __init__(self, lateness: int) -> None:
+        super().__init__(lateness)
+        self.recent: deque[tuple[float, float]] = deque()
+        self.sums = [0.0, 0.0, 0.0, 0.0]
+        self.first = (0, 0.0)
+        self.block: list[Any] = []
+
+    def on_reading(self, ts: int, watts: float) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """Take a reading in; gives the row of the block that it completes, and an alert or None."""
+        recent, sums = self.recent, self.sums
+        if not recent:
+            self.first = (ts, watts)  # sums of differences keep their digits
+        x, y = (ts - self.first[0]) / 1000, watts - self.first[1]
+        recent.append((x, y))
+        self._sum(x, y, 1)
+        if len(recent) > self.SIZE:
+            self._sum(*recent.popleft(), -1)
+        n = len(recent)
+        spread = n * sums[2] - sums[0] * sums[0]
+        trend = (n * sums[3] - sums[0] * sums[1]) / spread if spread else None
+        rows: list[dict[str, Any]] = []
+        if not self.block:
+            self.block = [0, 0.0, ts]
+        self.block[0] += 1
+        self.block[1] += watts
+        if self.block[0] == self.SIZE:
+            n, total, start = self.block
+            rows = [{"window_start": start, "window_end": ts, "n": n, "mean": total / n, "trend": trend}]
+            self.block = []
+        return rows, self.zscore.on_value(ts, watts)
+
+    def _sum(self, x: float, y: float, sign: int) -> None:
+        sums = self.sums
+        sums[0] += sign * x
+        sums[1] += sign * y
+        sums[2] += sign * x * x
+        sums[3] += sign * x * y
+
+
+def device(workload: str, lateness: int) -> Device:
+    """Make a device for a workload."""
+    return {"w3": Hopping, "w4": Blocks}.get(workload, Device)(lateness)
+
+
+def merged(panes: list[list[Any]]) -> list[Any]:
+    """Put panes together to a window."""
+    newest = max(panes, key=lambda pane: pane[5])
+    return [
+        sum(pane[0] for pane in panes), sum(pane[1] for pane in panes), min(pane[2] for pane in panes),
+        max(pane[3] for pane in panes), newest[4], newest[5],
+    ]  # fmt: skip
 
 
 def add(window: list[Any], ts: int, watts: float) -> None:

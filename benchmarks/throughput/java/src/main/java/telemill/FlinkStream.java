@@ -25,6 +25,7 @@ import org.apache.flink.streaming.api.datastream.KeyedStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.streaming.api.functions.windowing.ProcessWindowFunction;
+import org.apache.flink.streaming.api.windowing.assigners.SlidingEventTimeWindows;
 import org.apache.flink.streaming.api.windowing.assigners.TumblingEventTimeWindows;
 import org.apache.flink.streaming.api.windowing.windows.TimeWindow;
 import org.apache.flink.util.Collector;
@@ -183,7 +184,10 @@ final class FlinkStream {
     DataStream<Reading> readings = env.fromSource(source, watermarks, "readings");
     KeyedStream<Reading, String> keyed = DataStreamUtils.reinterpretAsKeyedStream(readings, reading -> reading.id);
     keyed
-        .window(TumblingEventTimeWindows.of(Duration.ofMinutes(1)))
+        .window(
+            job.workload().equals("w3")
+                ? SlidingEventTimeWindows.of(Duration.ofMinutes(1), Duration.ofSeconds(5))
+                : TumblingEventTimeWindows.of(Duration.ofMinutes(1)))
         .aggregate(new Minute(), new Row())
         .sinkTo(sink(job, job.windows()));
     keyed.process(new Detect()).sinkTo(sink(job, job.alerts()));

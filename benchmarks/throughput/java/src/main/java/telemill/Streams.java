@@ -141,7 +141,8 @@ final class Streams {
     readings
         .groupByKey(Grouped.with(Serdes.String(), readings(job.format())))
         .windowedBy(
-            TimeWindows.ofSizeAndGrace(MINUTE, lateness))
+            TimeWindows.ofSizeAndGrace(MINUTE, lateness)
+                .advanceBy(job.workload().equals("w3") ? Duration.ofSeconds(5) : MINUTE))
         .emitStrategy(EmitStrategy.onWindowClose())
         .aggregate(
             Window::new,
