@@ -76,7 +76,7 @@ def differences(want: pl.DataFrame, got: pl.DataFrame, keys: Iterable[str]) -> s
         if len(wrong):
             at = int(wrong[0])
             row = {key: want[key][at] for key in names}
-            return f"{len(wrong):,} rows are wrong in {name}: {found[at]!r} instead of {wanted[at]!r} at {row}"
+            return f"{len(wrong):,} rows are wrong in {name}: {float(found[at])!r} instead of {float(wanted[at])!r} at {row}"
     return None
 
 
