@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.kernels import machine
-from benchmarks.throughput import allocators
+from benchmarks.throughput import allocators, readme
 from benchmarks.throughput.bench import Bench, fitted
 from benchmarks.throughput.figures import Figures, figures
 from benchmarks.throughput.readings import Shape
@@ -57,6 +58,9 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "first of " + ", ".join(allocators.KNOWN) + " that is installed",
     )
     parser.add_argument("--quick", action="store_true", help="few readings, once: to see that it works")
+    parser.add_argument(
+        "--readme", action="store_true", help="write the table into README.md, between its two comments"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     chosen = parser.parse_args(arguments)
     if chosen.quick:
@@ -139,12 +143,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tempfile.TemporaryDirectory(prefix="telemill-bench-") as folder,
             Bench(broker.servers, Path(folder), WORKLOADS[chosen.workload], chosen.format, chosen.partitions) as bench,
         ):
+            way = broker.way
             found, failed = measure(bench, able, shape, chosen, out)
     except Unavailable as reason:
         out.print(f"no Kafka to measure on: {reason}", markup=False)
         return 1
     about = {
         **machine(),
+        "cores": os.cpu_count(),
+        "broker": way,
         "workload": chosen.workload,
         "format": chosen.format,
         "events": chosen.events,
@@ -157,6 +164,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out.print(table(about, found, chosen.allocator))
     for note in notes(about, found, {**skipped, **failed}):
         out.print(note, markup=False, soft_wrap=True)
+    if chosen.readme:
+        lines = readme.markdown(about, found, {**skipped, **failed}, chosen.allocator)
+        name = f"{chosen.workload} {chosen.format}"
+        readme.FILE.write_text(readme.rewritten(readme.FILE.read_text("utf-8"), name, lines), "utf-8")
     if chosen.json:
         written = {**about, **summary(found, chosen.allocator), "results": [asdict(each) for each in found]}
         written |= {"skipped": skipped, "failed": failed}

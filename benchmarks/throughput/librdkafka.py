@@ -56,7 +56,7 @@ class Driver:
     """
 
     def __init__(self, servers: str, config: Mapping[str, str] | None = None) -> None:
-        self._library = _declared(ctypes.CDLL(str(find())))
+        self.library = _declared(ctypes.CDLL(str(find())))
         settings = {
             "bootstrap.servers": servers,
             "enable.idempotence": "true",
@@ -69,12 +69,12 @@ class Driver:
             **(config or {}),
         }
         error = ctypes.create_string_buffer(512)
-        conf = self._library.rd_kafka_conf_new()
+        conf = self.library.rd_kafka_conf_new()
         for key, value in settings.items():
-            if self._library.rd_kafka_conf_set(conf, key.encode(), value.encode(), error, len(error)):
+            if self.library.rd_kafka_conf_set(conf, key.encode(), value.encode(), error, len(error)):
                 raise DriverFailed(error.value.decode())
-        self._handle = self._library.rd_kafka_new(_PRODUCER, conf, error, len(error))
-        if not self._handle:
+        self.handle = self.library.rd_kafka_new(_PRODUCER, conf, error, len(error))
+        if not self.handle:
             raise DriverFailed(error.value.decode())
 
     def __enter__(self) -> Driver:  # noqa: PYI034  # nobody inherits
@@ -83,7 +83,7 @@ class Driver:
 
     def __exit__(self, *_: object) -> None:
         """Let the producer go; what isn't flushed is lost."""
-        self._library.rd_kafka_destroy(self._handle)
+        self.library.rd_kafka_destroy(self.handle)
 
     def produce(self, topic: str, partitions: int, readings: Readings, format_: str) -> None:
         """Put readings into a topic, a device into one partition, and wait until they are there.
@@ -91,29 +91,54 @@ class Driver:
         Raises:
             DriverFailed: if not all of them are taken and delivered.
         """
-        library = self._library
-        of = library.rd_kafka_topic_new(self._handle, topic.encode(), None)
-        encoder = Encoder(format_, BATCH)
-        messages = np.zeros(BATCH, MESSAGE)
-        messages["key"] = encoder.keys.ctypes.data + np.arange(BATCH) * len(KEY)
-        messages["key_len"] = len(KEY)
+        sender = Sender(self, topic, partitions, format_)
         for begin in range(0, len(readings), BATCH):
-            count = encoder.encode(readings, begin, begin + BATCH)
-            starts = encoder.starts[: count + 1]
-            messages["partition"][:count] = readings.device[begin : begin + count] % partitions
-            messages["payload"][:count] = encoder.buffer.ctypes.data + starts[:-1]
-            messages["len"][:count] = np.diff(starts)
-            while library.rd_kafka_outq_len(self._handle) > _MOST_WAITING:
-                library.rd_kafka_poll(self._handle, 10)
-            taken = library.rd_kafka_produce_batch(of, -1, _COPY | _PARTITION, messages.ctypes.data, count)
-            library.rd_kafka_poll(self._handle, 0)
-            if taken < count:
-                message = f"librdkafka took {taken} of {count} messages for {topic}"
-                raise DriverFailed(message)
-        failed = library.rd_kafka_flush(self._handle, 120_000)
-        library.rd_kafka_topic_destroy(of)
-        if failed:
+            self.wait(_MOST_WAITING)
+            sender.send(readings, begin, min(begin + BATCH, len(readings)))
+        if self.library.rd_kafka_flush(self.handle, 120_000):
             message = f"not everything was delivered to {topic} within 120 s"
+            raise DriverFailed(message)
+
+    def wait(self, most: int) -> None:
+        """Wait until no more than so many messages are under way."""
+        while self.library.rd_kafka_outq_len(self.handle) > most:
+            self.library.rd_kafka_poll(self.handle, 10)
+
+
+class Sender:
+    """Puts readings into one topic.
+
+    Args:
+        driver: the producer.
+        topic: to put them into.
+        partitions: of the topic; a device is in one of them.
+        format_: of the messages.
+    """
+
+    def __init__(self, driver: Driver, topic: str, partitions: int, format_: str) -> None:
+        self._driver, self._partitions = driver, partitions
+        self._topic = driver.library.rd_kafka_topic_new(driver.handle, topic.encode(), None)
+        self._encoder = Encoder(format_, BATCH)
+        self._messages = np.zeros(BATCH, MESSAGE)
+        self._messages["key"] = self._encoder.keys.ctypes.data + np.arange(BATCH) * len(KEY)
+        self._messages["key_len"] = len(KEY)
+
+    def send(self, readings: Readings, begin: int, end: int) -> None:
+        """Hand a slice of at most `BATCH` readings to librdkafka.
+
+        Raises:
+            DriverFailed: if it doesn't take them.
+        """
+        messages, library = self._messages, self._driver.library
+        count = self._encoder.encode(readings, begin, end)
+        starts = self._encoder.starts[: count + 1]
+        messages["partition"][:count] = readings.device[begin:end] % self._partitions
+        messages["payload"][:count] = self._encoder.buffer.ctypes.data + starts[:-1]
+        messages["len"][:count] = np.diff(starts)
+        taken = library.rd_kafka_produce_batch(self._topic, -1, _COPY | _PARTITION, messages.ctypes.data, count)
+        library.rd_kafka_poll(self._driver.handle, 0)
+        if taken < count:
+            message = f"librdkafka took {taken} of {count} messages"
             raise DriverFailed(message)
 
 
@@ -126,7 +151,6 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
         ("new", pointer, [whole, pointer, text, size]),
         ("destroy", None, [pointer]),
         ("topic_new", pointer, [pointer, text, pointer]),
-        ("topic_destroy", None, [pointer]),
         ("produce_batch", whole, [pointer, ctypes.c_int32, whole, pointer, whole]),
         ("outq_len", whole, [pointer]),
         ("poll", whole, [pointer, whole]),

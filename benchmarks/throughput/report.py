@@ -19,7 +19,7 @@ def title(about: Mapping[str, Any]) -> str:
     """Say what was measured and where."""
     return (
         f"{about['workload']} in {about['format']}: {about['events']:,} readings of {about['devices']:,} devices, "
-        f"{about['partitions']} partitions; medians of {about['repeat']}; {about['machine']}, Python {about['python']}, "
+        f"{about['partitions']} partitions; medians of {about['repeat']} runs; {about['machine']}, {about['cores']} cores, Python {about['python']}, "
         f"seed {about['seed']}"
     )
 

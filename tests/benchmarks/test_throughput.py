@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from benchmarks.throughput import allocators, expected
+from benchmarks.throughput import allocators, expected, readme
 from benchmarks.throughput.__main__ import options, runnable
 from benchmarks.throughput.bench import fitted
 from benchmarks.throughput.encode import KEY, Encoder, name
@@ -248,3 +248,28 @@ def test_an_allocator_that_is_missing_is_told_and_auto_takes_what_there_is(monke
         allocators.choose("mimalloc")
     monkeypatch.setattr(allocators, "library", lambda _: None)
     assert allocators.choose("auto") == "system"
+
+
+def test_the_readme_gets_the_table_between_its_comments_and_nothing_else_changes() -> None:
+    about: dict[str, Any] = {
+        "workload": "w2", "format": "json", "events": 100, "devices": 5, "partitions": 4, "repeat": 3,
+        "machine": "a machine", "cores": 2, "python": "3.11", "seed": 1, "command": "python -m benchmarks.throughput",
+    }  # fmt: skip
+    found = [figures("telemill", "mimalloc", 5, [line(75e-6, 0.75)], 9), figures("loop", "system", 5, [line(1, 1)], 9)]
+    lines = readme.markdown(about, found, {"quix": "no network\nmore"}, "mimalloc")
+    text = "before\n<!-- benchmark w2 json -->\nold\n<!-- end of benchmark w2 json -->\nafter\n"
+    got = readme.rewritten(text, "w2 json", lines)
+    assert got.startswith("before\n<!-- benchmark w2 json -->\nw2 in json: 100 readings of 5 devices")
+    assert got.endswith("\n<!-- end of benchmark w2 json -->\nafter\n")
+    assert "old" not in got
+    assert "| **telemill, mimalloc** | **100** | **1,000** | **10** | **100** |" in got
+    assert "Quix Streams: not measured, no network  \n" in got
+    assert "Command: `python -m benchmarks.throughput`" in got
+    assert readme.rewritten(got, "w2 json", lines) == got
+    with pytest.raises(readme.NoPlace, match="<!-- benchmark w2 avro -->"):
+        readme.rewritten(text, "w2 avro", lines)
+
+
+@pytest.mark.parametrize("name", ["w2 json", "w2 avro"])
+def test_the_readme_has_a_place_for_the_table(name: str) -> None:
+    assert readme.rewritten(readme.FILE.read_text("utf-8"), name, ["x"])

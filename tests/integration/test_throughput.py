@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import latency
 from benchmarks.throughput import __main__ as throughput
+from operators.base import kinds
 from tests.integration.kafka.broker import Broker
 
 
@@ -34,3 +36,17 @@ def test_a_run_writes_figures_of_rows_that_were_checked(
     assert not figures["skipped"]
     assert not figures["failed"]
     assert "plain Python loop" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(("detect", "zscore") not in kinds(), reason="the alerts are of detect: zscore")
+def test_latency_is_of_every_alert(
+    kafka: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.servers)
+    file = tmp_path / "figures.json"
+    arguments = ["--rates", "2000", "--seconds", "1", "--devices", "20", "--allocator", "system", "--json", str(file)]
+    assert latency.main(arguments) == 0, capsys.readouterr().out
+    (figures,) = json.loads(file.read_text())["results"]
+    assert figures["alerts"] == figures["alerts_due"] > 200
+    assert 0 < figures["p50"] <= figures["p99"] <= figures["p99_9"] <= figures["max"]
+    assert sum(count for _, count in figures["histogram"]) == figures["alerts"]
