@@ -87,14 +87,32 @@ class Bench:
         """Give the readings of a shape in a topic; made on the first call."""
         shape = self._workload.shaped(shape)
         if shape not in self._inputs:
-            topics = Topics(self._servers)
-            topic = topics("readings", partitions=self._partitions, config=KEPT)["readings"]
-            readings = make(shape)
-            made = Input(shape, self._workload, topics, topic, readings)
-            self._inputs[shape] = made
+            made = self._inputs[shape] = self.empty(shape)
             with Driver(self._servers) as driver:
-                driver.produce(topic, self._partitions, readings, self._format)
+                driver.produce(made.topic, self._partitions, made.readings, self._format)
         return self._inputs[shape]
+
+    def empty(self, shape: Shape) -> Input:
+        """Give the readings of a shape, and a topic that they aren't in yet; it is the caller's to delete."""
+        topics = Topics(self._servers)
+        topic = topics("readings", partitions=self._partitions, config=KEPT)["readings"]
+        return Input(shape, self._workload, topics, topic, make(shape))
+
+    def job(self, given: Input, topics: Topics, name: str) -> Job:
+        """Make the job of one run, with topics and a group of its own."""
+        out = topics("windows", "alerts", partitions=4, config=KEPT)
+        return Job(
+            workload=self._workload.name,
+            servers=self._servers,
+            topic=given.topic,
+            partitions=self._partitions,
+            messages=given.shape.messages,
+            format=self._format,
+            windows=out["windows"],
+            alerts=out["alerts"],
+            group=f"bench-{name}-{uuid.uuid4().hex[:8]}",
+            lateness=self._workload.lateness,
+        )
 
     def run(self, system: System, shape: Shape, allocator: str) -> tuple[Mapping[str, Any], int]:
         """Run a system once.
@@ -107,26 +125,14 @@ class Bench:
         """
         given = self.input(shape)
         topics = Topics(self._servers)
-        out = topics("windows", "alerts", partitions=4, config=KEPT)
-        job = Job(
-            workload=self._workload.name,
-            servers=self._servers,
-            topic=given.topic,
-            partitions=self._partitions,
-            messages=shape.messages,
-            format=self._format,
-            windows=out["windows"],
-            alerts=out["alerts"],
-            group=f"bench-{system.name}-{uuid.uuid4().hex[:8]}",
-            lateness=self._workload.lateness,
-        )
+        job = self.job(given, topics, system.name)
         try:
             line = run(system, job, allocator, self._folder)
-            return line, self._check(given, job, alerts=line.get("alerts", True)) if system.checked else 0
+            return line, self.check(given, job, alerts=line.get("alerts", True)) if system.checked else 0
         finally:
             topics.delete()
 
-    def _check(self, given: Input, job: Job, *, alerts: bool) -> int:
+    def check(self, given: Input, job: Job, *, alerts: bool) -> int:
         """Hold what was written against brute force; gives how many rows there were."""
         keys = list(self._workload.keys)
         rows = outputs.table(outputs.values(self._servers, job.windows), keys)

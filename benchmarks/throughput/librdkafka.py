@@ -6,7 +6,8 @@ confluent-kafka's own `produce_batch` takes a dict a message; for 16 million of 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import confluent_kafka
@@ -99,6 +100,18 @@ class Driver:
             message = f"not everything was delivered to {topic} within 120 s"
             raise DriverFailed(message)
 
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Let all that is produced be seen at once, at the end. It takes a `transactional.id`."""
+        self._agreed(self.library.rd_kafka_init_transactions(self.handle, 60_000))
+        self._agreed(self.library.rd_kafka_begin_transaction(self.handle))
+        yield
+        self._agreed(self.library.rd_kafka_commit_transaction(self.handle, 120_000))
+
+    def _agreed(self, error: int | None) -> None:
+        if error:
+            raise DriverFailed(self.library.rd_kafka_error_string(error).decode())
+
     def wait(self, most: int) -> None:
         """Wait until no more than so many messages are under way."""
         while self.library.rd_kafka_outq_len(self.handle) > most:
@@ -118,6 +131,12 @@ class Sender:
     def __init__(self, driver: Driver, topic: str, partitions: int, format_: str) -> None:
         self._driver, self._partitions = driver, partitions
         self._topic = driver.library.rd_kafka_topic_new(driver.handle, topic.encode(), None)
+        # In a transaction librdkafka can't take a message for a topic that it doesn't know yet.
+        known = ctypes.c_void_p()
+        if driver.library.rd_kafka_metadata(driver.handle, 0, self._topic, ctypes.byref(known), 30_000):
+            message = f"no metadata of {topic}"
+            raise DriverFailed(message)
+        driver.library.rd_kafka_metadata_destroy(known)
         self._encoder = Encoder(format_, BATCH)
         self._messages = np.zeros(BATCH, MESSAGE)
         self._messages["key"] = self._encoder.keys.ctypes.data + np.arange(BATCH) * len(KEY)
@@ -138,7 +157,9 @@ class Sender:
         taken = library.rd_kafka_produce_batch(self._topic, -1, _COPY | _PARTITION, messages.ctypes.data, count)
         library.rd_kafka_poll(self._driver.handle, 0)
         if taken < count:
-            message = f"librdkafka took {taken} of {count} messages"
+            wrong = messages["err"][:count]
+            reason = library.rd_kafka_err2str(int(wrong[wrong != 0][0])).decode()
+            message = f"librdkafka took {taken} of {count} messages: {reason}"
             raise DriverFailed(message)
 
 
@@ -151,7 +172,14 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
         ("new", pointer, [whole, pointer, text, size]),
         ("destroy", None, [pointer]),
         ("topic_new", pointer, [pointer, text, pointer]),
+        ("metadata", whole, [pointer, whole, pointer, pointer, whole]),
+        ("metadata_destroy", None, [pointer]),
         ("produce_batch", whole, [pointer, ctypes.c_int32, whole, pointer, whole]),
+        ("init_transactions", pointer, [pointer, whole]),
+        ("begin_transaction", pointer, [pointer]),
+        ("commit_transaction", pointer, [pointer, whole]),
+        ("error_string", text, [pointer]),
+        ("err2str", text, [whole]),
         ("outq_len", whole, [pointer]),
         ("poll", whole, [pointer, whole]),
         ("flush", whole, [pointer, whole]),

@@ -77,6 +77,10 @@ def _cc() -> str | None:
     return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 
 
+NO_PATHWAY = (
+    "its stateful reducers are given the rows of a small batch without their order, and the z-score follows the order "
+    "in which a device's readings came"
+)
 EVERY = ("w1", "w2", "w3", "w4")
 
 SYSTEMS: tuple[System, ...] = (
@@ -93,7 +97,8 @@ SYSTEMS: tuple[System, ...] = (
     System("loop", "plain Python loop", module("loop"), workloads=EVERY, most=2_000_000),
     System("bytewax", "Bytewax, its own windows", module("bytewax_native"), most=200_000),
     System("quix", "Quix Streams", venvs.module("quix", "quix"), venvs.missing("quix"), most=200_000),
-    System("faust", "Faust", venvs.module("faust_agent", "faust"), venvs.missing("faust"), most=200_000),
+    System("faust", "Faust", venvs.module("faust_agent", "faust"), venvs.missing("faust"), most=60_000),
+    System("pathway", "Pathway", module("pathway"), lambda: NO_PATHWAY),
     System(
         "flink-stream",
         "Flink, DataStream by hand",

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import latency
 from benchmarks.throughput import __main__ as throughput
+from benchmarks.throughput import scaling
 from operators.base import kinds
 from tests.integration.kafka.broker import Broker
 
@@ -50,3 +51,17 @@ def test_latency_is_of_every_alert(
     assert figures["alerts"] == figures["alerts_due"] > 200
     assert 0 < figures["p50"] <= figures["p99"] <= figures["p99_9"] <= figures["max"]
     assert sum(count for _, count in figures["histogram"]) == figures["alerts"]
+
+
+def test_two_processes_share_the_work_and_every_row_is_right(
+    kafka: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.servers)
+    file = tmp_path / "figures.json"
+    arguments = ["--events", "20000", "--devices", "--partitions", "--processes", "2", "--usual-devices", "100"]
+    assert scaling.main([*arguments, "--repeat", "1", "--allocator", "system", "--json", str(file)]) == 0
+    (figures,) = json.loads(file.read_text())["results"]
+    assert figures["processes"] == 2
+    assert figures["rows_checked"] >= 100 * 4
+    assert figures["events_per_s"] > 0
+    assert "rows checked" in capsys.readouterr().out

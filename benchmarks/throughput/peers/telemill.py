@@ -32,9 +32,9 @@ def written(job: Job, folder: Path) -> Path:
     return file
 
 
-def run(job: Job) -> None:
-    """Do the job."""
-    environ = {
+def environment(job: Job) -> dict[str, str]:
+    """Give what the pipelines take from the environment."""
+    return {
         **os.environ,
         "BENCH_GROUP": job.group,
         "BENCH_INPUT": job.topic,
@@ -42,8 +42,12 @@ def run(job: Job) -> None:
         "BENCH_WINDOWS": job.windows,
         "BENCH_ALERTS": job.alerts,
     }
+
+
+def run(job: Job) -> None:
+    """Do the job."""
     with tempfile.TemporaryDirectory() as folder:
-        pipeline = read(written(job, Path(folder)), environ)
+        pipeline = read(written(job, Path(folder)), environment(job))
     meter = Meter(job.messages)
 
     def count(product: Product) -> None:

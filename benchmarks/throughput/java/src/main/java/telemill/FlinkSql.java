@@ -72,7 +72,8 @@ public final class FlinkSql {
     both.addInsertSql(
         "INSERT INTO alerts SELECT id, `at`, state FROM detect(reading => TABLE readings PARTITION BY id)");
     Thread watching = Meter.watchConsumer();
-    both.execute().await();
+    both.execute().await(); // it fails, or has read to the end
+    Meter.done();
     Meter.end("Flink " + EnvironmentInformation.getVersion());
     watching.interrupt();
   }

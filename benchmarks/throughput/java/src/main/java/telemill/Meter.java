@@ -75,6 +75,11 @@ final class Meter {
     return thread;
   }
 
+  /** Says that all was read, which the last look at the metrics can have missed. */
+  static void done() {
+    at(messages);
+  }
+
   /** Prints the line: the rows are delivered. */
   static void end(String version) throws Exception {
     double cpuSeconds = (SYSTEM.getProcessCpuTime() - cpu) / 1e9;
