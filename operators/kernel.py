@@ -5,11 +5,16 @@ memory is off in it, so one that allocates doesn't compile. That also frees it f
 a row for each reading (`slot = slots[device]`), counting took four fifths of the time that a window's kernel took.
 
 A kernel may call kernels of other modules. numba's cache looks at the file of a kernel alone, and would go on using what
-was compiled with an older version of another; so the cache here looks at the files of all that a kernel's module uses.
+was compiled with an older version of another; so the cache here looks at the files of all that a kernel's module uses. It
+looks at what stands in them and not at their dates, which change where an image of a container is made.
+
+Where no folder can be written to, neither beside the files nor in the user's own, kernels are compiled in each process anew.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -24,6 +29,8 @@ from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
 _njit: Any = njit
+_UNKEPT: set[str] = set()
+"""Modules whose kernels can't be kept."""
 
 
 def kernel(function: Any = None, **options: Any) -> Any:
@@ -31,8 +38,16 @@ def kernel(function: Any = None, **options: Any) -> Any:
     if function is None:
         return lambda function: kernel(function, **options)
     made: Any = _njit(nogil=True, _nrt=False, **options)(function)
-    made._cache = _Cache(function)  # noqa: SLF001  # numba has no other way in; without it, the cache is numba's own
+    try:
+        made._cache = _Cache(function)  # noqa: SLF001  # numba has no other way in; without it, the cache is numba's own
+    except RuntimeError:  # numba's word for a folder that it can't find
+        _UNKEPT.add(function.__module__)
     return made
+
+
+def are_kept() -> bool:
+    """Say whether what is compiled is kept for the next process; not where no folder for it can be written to."""
+    return not _UNKEPT
 
 
 class _Cache(FunctionCache):
@@ -41,8 +56,23 @@ class _Cache(FunctionCache):
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]  # numba has no types there
         files = sorted({__file__, *_files(function.__module__)})
-        stamps = [(stat.st_mtime, stat.st_size) for stat in map(Path.stat, map(Path, files))]
-        self._cache_file._source_stamp = tuple(stamps)  # noqa: SLF001  # as above
+        self._cache_file._source_stamp = tuple(map(_digest, files))  # noqa: SLF001  # as above
+
+    # A full disk, or files that belong to somebody else, must not end a run: what isn't kept is compiled again.
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        with contextlib.suppress(OSError):
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]  # as above
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with contextlib.suppress(OSError):
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]  # as above
+
+
+@cache
+def _digest(file: str) -> bytes:
+    return hashlib.sha256(Path(file).read_bytes()).digest()
 
 
 @cache
