@@ -62,7 +62,7 @@ class Library:
             self.main_queue = _function(library, "rd_kafka_queue_get_main", c_void_p, c_void_p)
             self.queue_poll = _function(library, "rd_kafka_queue_poll", c_void_p, c_void_p, c_int)
             self.event_type = _function(library, "rd_kafka_event_type", c_int, c_void_p)
-            self.event_message = _function(library, "rd_kafka_event_message_next", c_void_p, c_void_p)
+            self.event_message = _address(library, "rd_kafka_event_message_next")
             self.event_error = _function(library, "rd_kafka_event_error", c_int, c_void_p)
             self.event_text = _function(library, "rd_kafka_event_error_string", c_char_p, c_void_p)
             self.event_fatal = _function(library, "rd_kafka_event_error_is_fatal", c_int, c_void_p)

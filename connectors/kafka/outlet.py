@@ -205,13 +205,14 @@ class Batches:
         if kind == _ERROR:
             text = (self._library.event_text(event) or b"").decode("utf-8", "replace")
             self._on_error(KafkaError(self._library.event_error(event), text, bool(self._library.event_fatal(event))))
-        found = []
-        while kind == _DELIVERY and (message := self._library.event_message(event)):
-            code, topic, letter = (
-                kind.from_address(message + at).value or 0
-                for kind, at in ((ctypes.c_int, ERR), (ctypes.c_void_p, TOPIC), (ctypes.c_void_p, PRIVATE))
-            )
-            if code:
+        if kind != _DELIVERY:
+            return []
+        found: list[Undelivered] = []
+        failed = np.empty((3, 1_000), np.int64)
+        count = failed.shape[1]
+        while count == failed.shape[1]:
+            count = _failed(event, self._library.event_message, failed)
+            for code, topic, letter in failed[:, :count].T.tolist():
                 found.append(Undelivered(self._library.topic_name(topic).decode(), KafkaError(code), letter))
         return found
 
@@ -231,6 +232,22 @@ class _Given(ctypes.Structure):
 def _place(data: bytes) -> int:
     """Give the address of bytes, which have to be kept as long as it is used."""
     return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
+
+
+@kernel
+def _failed(event, following, failed):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Find the messages of an event that weren't delivered: code, topic, number; gives how many, at most what has room."""
+    count = 0
+    while count < failed.shape[1]:
+        message = memory.call(following, event, 0)
+        if message == 0:
+            break
+        code = memory.int32(message + ERR)
+        if code != 0:
+            failed[0, count], failed[1, count] = code, memory.int64(message + TOPIC)
+            failed[2, count] = memory.int64(message + PRIVATE)
+            count += 1
+    return count
 
 
 @kernel
