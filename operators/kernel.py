@@ -129,6 +129,26 @@ def _multiply_high(typing: Any, one: Any, other: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), generate
 
 
+def _recast(target: Any, source: Any, made: Any) -> Any:
+    @intrinsic
+    def recast(typing: Any, value: Any) -> Any:
+        del typing, value
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            del context, signature
+            return builder.bitcast(arguments[0], made)
+
+        return target(source), generate
+
+    return recast
+
+
+float_of: Any = _recast(types.float64, types.uint64, ir.DoubleType())
+"""`float_of(bits)` in a kernel: the float64 of these bits, a uint64."""
+float32_of: Any = _recast(types.float32, types.uint32, ir.FloatType())
+"""`float32_of(bits)` in a kernel: the float32 of these bits, a uint32."""
+bits_of: Any = _recast(types.uint64, types.float64, ir.IntType(64))
+"""`bits_of(value)` in a kernel: the bits of a float64, as uint64."""
 multiply_high: Any = _multiply_high
 """`multiply_high(one, other)` in a kernel: the upper 64 bits of the product of two uint64."""
 word: Any = _word

@@ -10,7 +10,7 @@ import numpy as np
 
 from connectors.codec.put import FALSE, NULL, REAL, STRING, TRUE, WHOLE, put_value
 from connectors.codec.utf8 import is_utf8
-from operators.kernel import kernel, word
+from operators.kernel import float32_of, float_of, kernel, word
 
 DEEP = 32
 """How deeply arrays and maps are taken within each other."""
@@ -26,8 +26,8 @@ _WHAT, _OWN, _PUT, _MORE = range(4)
 
 @kernel
 def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0915  # a machine is one loop
-    data, begin, size, program, targets, symbols, free, puts, per_unit, left, number,
-    floats, ints, bools, codes, spans, counts, table, parts, ts, ok,
+    data, begin, size, program, targets, symbols, free, puts, left,
+    words, spans, counts, table, ok,
 ):  # fmt: skip
     """Read every datum; `ok` says which were read.
 
@@ -38,7 +38,7 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
         at, end = begin[row], begin[row] + size[row]
         step, depth, good = 0, -1, size[row] >= 0
         while good:
-            what, own, put, more = program[step]
+            what, own, put, more = program[step, _WHAT], program[step, _OWN], program[step, _PUT], program[step, _MORE]
             step += 1
             first, last, kind, whole, real = at, at, NULL, np.int64(0), 0.0
             if what == LONG:
@@ -52,8 +52,7 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
             elif what == DOUBLE:
                 good = at + 8 <= end
                 if good:
-                    number.view(np.uint64)[0] = word(data, at)
-                    kind, real = REAL, number[0]
+                    kind, real = REAL, float_of(word(data, at))
                     at += 8
             elif what == TEXT:
                 at, whole = _long(data, at, end)
@@ -79,8 +78,7 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
                     bits = np.uint32(0)
                     for place in range(4):
                         bits |= np.uint32(data[at + place]) << np.uint32(8 * place)
-                    number.view(np.uint32)[0] = bits
-                    kind, real = REAL, float(number.view(np.float32)[0])
+                    kind, real = REAL, float(float32_of(bits))
                     at += 4
             elif what == TRUTH:
                 good = at < end and data[at] <= 1
@@ -123,10 +121,9 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
                 good = False
             if good and put >= 0:
                 good = put_value(
-                    data, first, last, row, kind, whole, real, put, puts, per_unit, floats, ints, bools, codes, spans,
-                    counts, table, parts, ts,
+                    data, first, last, row, kind, whole, real, put, puts, words, spans, counts, table,
                 )  # fmt: skip
-        ok[row] = good
+        ok[row] &= good
 
 
 @kernel(forceinline=True)

@@ -68,10 +68,12 @@ class AvroScan:
             data[:held] = values.data
             data[held : held + len(self._symbols)] = self._symbols
             records = replace(records, values=Binary(data, values.begin, values.size))
-        kernel.decode(
-            data, values.begin, values.size, self._program, self._targets, self._spans + held, held + len(self._symbols),
-            self._puts.puts, self._puts.per_unit, np.empty(kernel.DEEP, np.int64), np.empty(1), *arrays.all(),
-        )  # fmt: skip
+        left = np.empty(kernel.DEEP, np.int64)
+        for puts in self._puts.layers:
+            kernel.decode(
+                data, values.begin, values.size, self._program, self._targets, self._spans + held,
+                held + len(self._symbols), puts, left, *arrays,
+            )  # fmt: skip
         return self._puts.rows(records, arrays)
 
 
@@ -110,7 +112,7 @@ class _Program:
             self._value(schema, type_, path)
         elif type_ in self._named:
             self.add(self._named[type_], path)
-        elif path in self._puts.first:
+        elif path in self._puts.at:
             self.step(kernel.REFUSE)  # nothing that is read is made of others
         elif type_ in {"record", "error"}:
             for field in schema["fields"]:
@@ -127,7 +129,7 @@ class _Program:
             self.step(kernel.REFUSE)
 
     def _value(self, schema: Any, type_: str, path: _Path) -> None:
-        put = self._puts.first.get(path, -1)
+        put = self._puts.at.get(path, -1)
         if type_ != "null":
             self._refuse_below(path)
         if type_ == "fixed":
@@ -154,12 +156,8 @@ class _Program:
 
     def _refuse_below(self, path: _Path) -> None:
         """Refuse a value that isn't a record where something within one is read."""
-        if any(other[: len(path)] == path and len(other) > len(path) for other in self._puts.first):
+        if any(other[: len(path)] == path and len(other) > len(path) for other in self._puts.at):
             self.step(kernel.REFUSE)
 
     def _names_device(self, put: int) -> bool:
-        while put >= 0:
-            if self._puts.puts[put, 0] == PART:
-                return True
-            put = int(self._puts.puts[put, 2])
-        return False
+        return put >= 0 and bool((self._puts.layers[:, put, 0] == PART).any())

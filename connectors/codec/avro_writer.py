@@ -12,7 +12,7 @@ from connectors.codec.rows import BOOL, FLOAT, ID, INT, Rows
 from connectors.codec.utf8 import is_utf8
 from operators.batch import MISSING_INT
 from operators.binary import Binary, copy_bytes
-from operators.kernel import kernel, put_word
+from operators.kernel import bits_of, kernel, put_word
 
 _LONGEST = 11
 """Bytes of a value that isn't a text, with the branch of its union; of a text's length likewise."""
@@ -32,7 +32,7 @@ def write_rows(rows: Rows, fixed: int) -> tuple[Binary, NDArray[np.intp]]:
     data = np.empty((len(rows.plan) * _LONGEST + rows.longest_texts()) * count, np.uint8)
     begin, size, ok = np.empty(count, np.int64), np.empty(count, np.int64), np.ones(count, np.bool_)
     _write(
-        rows.plan, fixed, rows.floats, rows.ints, rows.bools, rows.data, rows.begin, rows.size, np.empty(1), data, begin,
+        rows.plan, fixed, rows.floats, rows.ints, rows.bools, rows.data, rows.begin, rows.size, data, begin,
         size, ok,
     )  # fmt: skip
     return Binary(data, begin, size), np.flatnonzero(~ok)
@@ -40,13 +40,13 @@ def write_rows(rows: Rows, fixed: int) -> tuple[Binary, NDArray[np.intp]]:
 
 @kernel
 def _write(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912  # a case a type
-    plan, fixed, floats, ints, bools, texts, text_begin, text_size, bits, data, begin, size, ok
+    plan, fixed, floats, ints, bools, texts, text_begin, text_size, data, begin, size, ok
 ):
     at = 0
     for row in range(len(begin)):
         begin[row] = at
         for column in range(len(plan)):
-            kind, place = plan[column]
+            kind, place = plan[column, 0], plan[column, 1]
             if kind == FLOAT:
                 there = floats[place, row] == floats[place, row]  # NaN
             elif kind == INT:
@@ -63,8 +63,7 @@ def _write(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912  # a case a t
             if not there:
                 continue
             if kind == FLOAT:
-                bits[0] = floats[place, row]
-                put_word(data, at, bits.view(np.uint64)[0])
+                put_word(data, at, bits_of(floats[place, row]))
                 at += 8
             elif kind == INT:
                 at = _long(data, at, ints[place, row])

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.codec.put import FALSE, NO, NULL, REAL, STRING, TRUE, WHOLE, put_value
-from operators.binary import equal
-from operators.kernel import kernel, multiply_high
+from operators.binary import copy_bytes, equal
+from operators.kernel import float_of, kernel, multiply_high
 
 DEEP, KEYS = 32, 64
 """How many levels of nesting are taken, and keys of one object."""
+SHAPES, VALUES, BETWEEN = 4, 64, 2_048
+"""How many shapes of records are kept, a power of two; and the values and the bytes between them of one, at most."""
 # Where the kernel is in a record: behind `{`, behind `,` in an object, before a value, behind `[`, behind a value.
 _FIRST_KEY, _KEY, _VALUE, _FIRST_VALUE, _BEHIND = range(5)
 # What a level of nesting is, if not a node of the tree of fields: an object that nothing is read of, an array.
@@ -49,97 +51,171 @@ POWERS = np.array([10.0**power for power in range(23)])
 
 @kernel
 def scan(  # type: ignore[no-untyped-def]  # noqa: ANN201  # compiled: numba infers
-    data, begin, size, names, nodes, edges, puts, per_unit, powers, fives, levels, keys, number,
-    floats, ints, bools, codes, spans, counts, table, parts, ts, ok,
+    data, begin, size, names, nodes, edges, puts, powers, fives, levels, keys, cuts, between, values, shapes,
+    words, spans, counts, table, ok,
 ):  # fmt: skip
-    """Read every record; `ok` says which were."""
+    """Read every record; `ok` says which were.
+
+    Records of a topic are mostly alike: the same keys in the same order, other values. So what stands between the values
+    of a record is kept as a shape, of `SHAPES` kinds at a time, and a record is held against these first. One that has the
+    same bytes between its values is of the same grammar and has the same keys, so its values alone are read.
+
+    `between` holds the bytes of each shape; `values` for each of its values how many of these bytes stand before it, what it
+    is put into or -1, and whether it must be null, as an object is read there; `shapes` how many values and bytes each
+    shape has, and behind the last one which shape was met last, and which is to be replaced next.
+    """
     for row in range(len(begin)):
-        ok[row] = _record(
-            data, begin[row], begin[row] + size[row], row, names, nodes, edges, puts, per_unit, powers, fives, levels, keys, number,
-            floats, ints, bools, codes, spans, counts, table, parts, ts,
-        )  # fmt: skip
+        first, last = begin[row], begin[row] + size[row]
+        good = False
+        for turn in range(SHAPES):
+            shape = (shapes[SHAPES, 0] + turn) & (SHAPES - 1)
+            if not good and shapes[shape, 1] > 0:
+                good = _by_shape(
+                    data, first, last, row, between[shape], values[shape], shapes[shape, 0], shapes[shape, 1], puts,
+                    powers, fives, words, spans, counts, table,
+                )  # fmt: skip
+                if good:
+                    shapes[SHAPES, 0] = shape
+        if not good:
+            cut = _record(
+                data, first, last, row, names, nodes, edges, puts, powers, fives, levels, keys, cuts, words, spans, counts, table,
+            )  # fmt: skip
+            good = cut >= 0
+            if good and cut <= VALUES:
+                _learn(data, first, last, cuts, cut, between, values, shapes)
+        ok[row] &= good
+
+
+@kernel(forceinline=True)
+def _by_shape(  # type: ignore[no-untyped-def]  # compiled: numba infers
+    data, at, end, row, between, values, count, length, puts, powers, fives, words, spans, counts, table,
+):  # fmt: skip
+    """Read a record of a known shape; gives whether it is one."""
+    place = 0
+    for value in range(count):
+        before, put = values[value, 0], values[value, 1]
+        if at + before >= end or not equal(between, place, data, at, before):
+            return False
+        at += before
+        place += before
+        begin = at
+        kind, at, whole, real = _scalar(data, at, end, powers, fives)
+        if kind == NO or (values[value, 2] and kind != NULL):
+            return False
+        text = kind == STRING
+        if put >= 0 and not put_value(
+            data, begin + text, at - text, row, kind, whole, real, put, puts, words, spans, counts, table,
+        ):  # fmt: skip
+            return False
+    return end - at == length - place and equal(between, place, data, at, length - place)
+
+
+@kernel
+def _learn(data, begin, end, cuts, count, between, values, shapes):  # type: ignore[no-untyped-def]  # compiled
+    """Keep the shape of a record, whose values `cuts` tells, in the place of the one that was learnt longest ago."""
+    shape, at, place = shapes[SHAPES, 1], begin, 0
+    for value in range(count + 1):
+        until = cuts[value, 0] if value < count else end
+        if place + until - at > between.shape[1]:
+            return
+        copy_bytes(data, at, until - at, between[shape], place)
+        place += until - at
+        if value < count:
+            values[shape, value, 0] = until - at
+            values[shape, value, 1], values[shape, value, 2] = cuts[value, 2], cuts[value, 3]
+            at = cuts[value, 1]
+    shapes[shape, 0], shapes[shape, 1] = count, place
+    shapes[SHAPES, 0] = shape
+    shapes[SHAPES, 1] = (shape + 1) & (SHAPES - 1)
 
 
 @kernel(forceinline=True)
 def _record(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912, PLR0915  # a record is one walk
-    data, at, end, row, names, nodes, edges, puts, per_unit, powers, fives, levels, keys, number,
-    floats, ints, bools, codes, spans, counts, table, parts, ts,
+    data, at, end, row, names, nodes, edges, puts, powers, fives, levels, keys, cuts, words, spans, counts, table,
 ):  # fmt: skip
-    """Read one record; gives whether that could be done.
+    """Read one record; gives how many values it has, or -1 where it couldn't be read.
+
+    `cuts` gets of each value (of as many as there is room for) where it begins and ends, its put or -1, and whether it
+    stands where an object is read.
 
     `levels` holds for each level of nesting its node, or what it is, and how many keys stood before it; `keys` holds of
     each key of the objects around this place where it begins, and a mark that is the same for keys that are.
     """
     at = _skip(data, at, end)
     if at >= end or data[at] != 123:  # {
-        return False
+        return -1
     levels[0, 0], levels[0, 1] = 0, 0
-    depth, known, edge, state = 0, 0, -1, _FIRST_KEY
+    depth, known, edge, state, cut = 0, 0, -1, _FIRST_KEY, 0
     at += 1
     while True:
         at = _skip(data, at, end)
         if at >= end:
-            return False
+            return -1
         letter = data[at]
         if (letter == 125 and (state in (_FIRST_KEY, _BEHIND))) or (
             letter == 93 and (state in (_FIRST_VALUE, _BEHIND))
         ):
             if (letter == 93) != (levels[depth, 0] == _ARRAY):  # ]
-                return False
+                return -1
             known = levels[depth, 1]
             depth -= 1
             at += 1
             if depth < 0:
-                return _skip(data, at, end) == end
+                return cut if _skip(data, at, end) == end else -1
             state = _BEHIND
         elif state == _BEHIND:
             if letter != 44:  # ,
-                return False
+                return -1
             at += 1
             edge = -1
             state = _VALUE if levels[depth, 0] == _ARRAY else _KEY
         elif state in (_FIRST_KEY, _KEY):
             if letter != 34:  # "
-                return False
+                return -1
             begin = at + 1
             at = _string(data, begin, end)
             if at < 0 or not _new(data, begin, at, levels[depth, 1], known, keys):
-                return False
+                return -1
             known += 1
             edge = _edge(data, begin, at, levels[depth, 0], names, nodes, edges)
             at = _skip(data, at + 1, end)
             if at >= end or data[at] != 58:  # :
-                return False
+                return -1
             at += 1
             state = _VALUE
         elif letter in (123, 91):  # { [
             inner = _SKIPPED if letter == 123 else _ARRAY
             if edge >= 0:
                 if edges[edge, 3] >= 0 or letter == 91:
-                    return False
+                    return -1
                 inner = edges[edge, 2]
             depth += 1
             if depth == len(levels):
-                return False
+                return -1
             levels[depth, 0], levels[depth, 1] = inner, known
             at += 1
             edge = -1
             state = _FIRST_KEY if letter == 123 else _FIRST_VALUE
         else:
             begin = at
-            kind, at, whole = _scalar(data, at, end, powers, fives, number)
+            kind, at, whole, real = _scalar(data, at, end, powers, fives)
             if kind == NO:
-                return False
+                return -1
+            if cut < len(cuts):
+                cuts[cut, 0], cuts[cut, 1] = begin, at
+                cuts[cut, 2] = edges[edge, 3] if edge >= 0 else -1
+                cuts[cut, 3] = edge >= 0 and edges[edge, 2] >= 0
+            cut += 1
             if edge >= 0:
                 if edges[edge, 2] >= 0 and kind != NULL:
-                    return False
+                    return -1
                 if kind == STRING:
                     begin += 1
                 if not put_value(
-                    data, begin, at - (kind == STRING), row, kind, whole, number[0], edges[edge, 3], puts, per_unit,
-                    floats, ints, bools, codes, spans, counts, table, parts, ts,
+                    data, begin, at - (kind == STRING), row, kind, whole, real, edges[edge, 3], puts,
+                    words, spans, counts, table,
                 ):  # fmt: skip
-                    return False
+                    return -1
             state = _BEHIND
 
 
@@ -197,31 +273,31 @@ def _edge(data, begin, end, node, names, nodes, edges):  # type: ignore[no-untyp
 
 
 @kernel(forceinline=True)
-def _scalar(data, at, end, powers, fives, number):  # type: ignore[no-untyped-def]  # compiled: numba infers
+def _scalar(data, at, end, powers, fives):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Read a string, number or word.
 
-    Gives what it is, the place behind it, and an int; `number[0]` holds a float.
+    Gives what it is, the place behind it, an int and a float.
     """
     letter = data[at]
     if letter == 34:
         at = _string(data, at + 1, end)
-        return (NO if at < 0 else STRING), at + 1, 0
+        return (NO if at < 0 else STRING), at + 1, np.int64(0), 0.0
     if letter == 45 or 48 <= letter <= 57:
-        return _number(data, at, end, powers, fives, number)
+        return _number(data, at, end, powers, fives)
     if letter == 110 and at + 4 <= end and data[at + 1] == 117 and data[at + 2] == 108 and data[at + 3] == 108:
-        return NULL, at + 4, 0
+        return NULL, at + 4, np.int64(0), 0.0
     if letter == 116 and at + 4 <= end and data[at + 1] == 114 and data[at + 2] == 117 and data[at + 3] == 101:
-        return TRUE, at + 4, 0
+        return TRUE, at + 4, np.int64(0), 0.0
     if (
         letter == 102 and at + 5 <= end and data[at + 1] == 97 and data[at + 2] == 108 and data[at + 3] == 115
         and data[at + 4] == 101
     ):  # fmt: skip
-        return FALSE, at + 5, 0
-    return NO, at, 0
+        return FALSE, at + 5, np.int64(0), 0.0
+    return NO, at, np.int64(0), 0.0
 
 
 @kernel(forceinline=True)
-def _number(data, at, end, powers, fives, number):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912  # a grammar
+def _number(data, at, end, powers, fives):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912  # a grammar
     """Read a number."""
     negative = data[at] == 45
     at += negative
@@ -232,7 +308,7 @@ def _number(data, at, end, powers, fives, number):  # type: ignore[no-untyped-de
         at += 1
     count = at - begin
     if count == 0 or (count > 1 and data[begin] == 48):
-        return NO, at, 0
+        return NO, at, np.int64(0), 0.0
     exponent, real = 0, False
     if at < end and data[at] == 46:
         real = True
@@ -244,14 +320,14 @@ def _number(data, at, end, powers, fives, number):  # type: ignore[no-untyped-de
         exponent = point - at
         count -= exponent
         if exponent == 0:
-            return NO, at, 0
+            return NO, at, np.int64(0), 0.0
     if count > 19:  # but for zeros in front, which aren't among them
         zero = begin
         while zero < at and (data[zero] == 48 or data[zero] == 46):
             count -= data[zero] == 48
             zero += 1
         if count > 19:
-            return NO, at, 0
+            return NO, at, np.int64(0), 0.0
     if at < end and (data[at] == 101 or data[at] == 69):
         real = True
         at += 1
@@ -263,26 +339,21 @@ def _number(data, at, end, powers, fives, number):  # type: ignore[no-untyped-de
             power = min(power * 10 + np.int64(data[at] - 48), 100_000)
             at += 1
         if at == begin:
-            return NO, at, 0
+            return NO, at, np.int64(0), 0.0
         exponent += -power if minus else power
     if not real:
         if count > 18 or (negative and digits == 0):
-            return NO, at, 0
+            return NO, at, np.int64(0), 0.0
         whole = -np.int64(digits) if negative else np.int64(digits)
-        number[0] = whole
-        if abs(whole) > 1 << 53:
-            number[0] = _float(digits, 0, powers, fives, number)
-            number[0] = -number[0] if negative else number[0]
-        return WHOLE, at, whole
-    value = _float(digits, exponent, powers, fives, number)
+        return WHOLE, at, whole, float(whole)  # rounds as Python does
+    value = _float(digits, exponent, powers, fives)
     if value < 0:
-        return NO, at, 0
-    number[0] = -value if negative else value
-    return REAL, at, 0
+        return NO, at, np.int64(0), 0.0
+    return REAL, at, np.int64(0), -value if negative else value
 
 
 @kernel(forceinline=True)
-def _float(digits, exponent, powers, fives, number):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911  # as in the paper
+def _float(digits, exponent, powers, fives):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911  # as in the paper
     """Give the float nearest to `digits` times a power of ten; -1 where this can't be told."""
     if digits == 0:
         return 0.0
@@ -322,5 +393,4 @@ def _float(digits, exponent, powers, fives, number):  # type: ignore[no-untyped-
         power += 1
     if power >= 0x7FF:
         return -1.0
-    number.view(np.uint64)[1] = (mantissa & np.uint64((1 << 52) - 1)) | np.uint64(power) << np.uint64(52)
-    return number[1]
+    return float_of((mantissa & np.uint64((1 << 52) - 1)) | np.uint64(power) << np.uint64(52))

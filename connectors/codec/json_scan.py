@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.codec.base import Decoded, Reading, Records
-from connectors.codec.json_kernel import DEEP, FIVES, KEYS, POWERS, scan
+from connectors.codec.json_kernel import BETWEEN, DEEP, FIVES, KEYS, POWERS, SHAPES, VALUES, scan
 from connectors.codec.puts import Puts
 
 
@@ -27,7 +27,7 @@ class _Tree:
         names: uint8, all keys behind each other.
         nodes: int64 (nodes, 2), the first edge of an object and how many there are.
         edges: int64 (edges, 4), where a key begins in `names` and how long it is, the node that it leads to or -1, the
-            first put of its value or -1.
+            put of its value or -1.
     """
 
     names: NDArray[np.uint8]
@@ -45,7 +45,14 @@ class JsonScan:
     def __init__(self, reading: Reading) -> None:
         """Make the tree of fields."""
         self._puts = Puts(reading)
-        self._tree = _tree(self._puts.first)
+        self._tree = _tree(self._puts.at)
+        # What the kernel has learnt of the shapes of records: scratch for one, and what is kept of each.
+        self._shapes = (
+            np.empty((VALUES, 4), np.int64),
+            np.empty((SHAPES, BETWEEN), np.uint8),
+            np.empty((SHAPES, VALUES, 3), np.int64),
+            np.zeros((SHAPES + 1, 2), np.int64),
+        )
 
     def scan(self, records: Records) -> tuple[Decoded, NDArray[np.intp]]:
         """Read records.
@@ -54,20 +61,21 @@ class JsonScan:
             The rows that were read, and the places of the records that weren't.
         """
         values, arrays = records.values, self._puts.arrays(records)
-        scan(
-            values.data, values.begin, values.size, self._tree.names, self._tree.nodes, self._tree.edges,
-            self._puts.puts, self._puts.per_unit, POWERS, FIVES,
-            np.empty((DEEP, 2), np.int64), np.empty((KEYS * DEEP, 2), np.int64), np.empty(2), *arrays.all(),
-        )  # fmt: skip
+        levels, keys = np.empty((DEEP, 2), np.int64), np.empty((KEYS * DEEP, 2), np.int64)
+        for puts in self._puts.layers:
+            scan(
+                values.data, values.begin, values.size, self._tree.names, self._tree.nodes, self._tree.edges, puts, POWERS,
+                FIVES, levels, keys, *self._shapes, *arrays,
+            )  # fmt: skip
         return self._puts.rows(records, arrays)
 
 
-def _tree(first: Mapping[tuple[str, ...], int]) -> _Tree:
-    """Make a tree of paths, each with the first put of its value."""
+def _tree(puts: Mapping[tuple[str, ...], int]) -> _Tree:
+    """Make a tree of paths, each with the put of its value."""
     names = bytearray()
     children: list[dict[str, int]] = [{}]
     edges: list[list[int]] = []
-    for path, put in first.items():
+    for path, put in puts.items():
         node = 0
         for depth, key in enumerate(path):
             if key not in children[node]:

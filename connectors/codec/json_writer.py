@@ -45,14 +45,14 @@ def write_rows(rows: Rows, names: Sequence[str], times: Sequence[bool]) -> tuple
     begin = np.empty(count, np.int64)
     _write(
         letters, ends, rows.plan, np.array(times, np.bool_), rows.floats, rows.ints, rows.bools, rows.data, rows.begin,
-        rows.size, TENS, np.empty(1), data, begin, size, ok,
+        rows.size, TENS, data, begin, size, ok,
     )  # fmt: skip
     return Binary(data, begin, size), np.flatnonzero(~ok)
 
 
 @kernel
 def _write(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912  # a case a type
-    letters, ends, plan, times, floats, ints, bools, texts, text_begin, text_size, tens, bits, data, begin, size, ok
+    letters, ends, plan, times, floats, ints, bools, texts, text_begin, text_size, tens, data, begin, size, ok
 ):
     at = 0
     for row in range(len(begin)):
@@ -62,10 +62,10 @@ def _write(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912  # a case a t
             copy_bytes(letters, opened, ends[column] - opened, data, at)
             at += ends[column] - opened
             opened = ends[column]
-            kind, place = plan[column]
+            kind, place = plan[column, 0], plan[column, 1]
             if kind == FLOAT:
                 value = floats[place, row]
-                at = write_float(data, at, value, tens, bits) if abs(value) < np.inf else _null(data, at)
+                at = write_float(data, at, value, tens) if abs(value) < np.inf else _null(data, at)
             elif kind == INT:
                 whole = ints[place, row]
                 if whole == MISSING_INT:

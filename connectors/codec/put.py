@@ -10,54 +10,69 @@ import numpy as np
 from connectors.codec.documents import LONGEST_ID, YEAR_10000
 from operators.batch import MISSING_INT
 from operators.binary import equal, hash_bytes
-from operators.kernel import kernel
+from operators.kernel import bits_of, kernel
 
-FLOAT, INT, BOOL, TEXT, PART, TIME = range(6)
+NOWHERE, FLOAT, INT, BOOL, TEXT, PART, TIME = range(7)
 """What a value is put into: a column by its type, a part of the device, or the event time."""
 ISO = -1
 """In place of us per unit of the event time (0: ns): it is a text."""
+_FAR = 9e18
+"""Beyond any time, and within 64 bits; us."""
 NO, NULL, FALSE, TRUE, STRING, WHOLE, REAL = range(7)
 """What a value is; `NO`: nothing that the kernel takes."""
 
 
 @kernel(forceinline=True)
-def put_value(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0911, PLR0912  # each thing that a value goes into
-    data, begin, end, row, kind, whole, real, put, puts, per_unit, floats, ints, bools, codes, spans, counts, table,
-    parts, ts,
-):  # fmt: skip
-    """Put a value where it is read; gives whether it fits."""
-    while put >= 0:
-        what, place = puts[put, 0], puts[put, 1]
-        put = puts[put, 2]
-        if kind == NULL:
-            if what >= PART:
-                return False
-        elif what == FLOAT:
-            if kind < WHOLE:
-                return False
-            floats[place, row] = real
-        elif what == INT:
-            if kind != WHOLE:
-                return False
-            ints[place, row] = whole
-        elif what == BOOL:
-            if kind not in (FALSE, TRUE):
-                return False
-            bools[place, row] = kind == TRUE
-        elif what == TIME:
-            us = _time(data, begin, end, kind, whole, real, per_unit)
-            if us == MISSING_INT:
-                return False
-            ts[row] = us
-        elif what == PART:
-            if kind not in (STRING, WHOLE) or not 0 < end - begin <= LONGEST_ID:
-                return False
-            parts[place, 0, row], parts[place, 1, row] = begin, end - begin
-        else:
-            if kind != STRING:
-                return False
-            codes[place, row] = _code(data, begin, end, spans[place], counts, place, table[place])
-    return True
+def put_value(  # type: ignore[no-untyped-def]  # noqa: ANN201  # each thing that a value goes into
+    data, begin, end, row, kind, whole, real, put, puts, words, spans, counts, table
+):
+    """Put a value where it is read; gives whether it fits.
+
+    Args:
+        data: uint8, the bytes of all records.
+        begin: where the value stands, without quotes.
+        end: where it ends.
+        row: of the record.
+        kind: what the value is.
+        whole: the number that it is.
+        real: the same as a float, or a number with a fraction.
+        put: its put.
+        puts: int64 (puts, 3): of each into what the value goes, into which row of `words`, and us per unit of a time; 0 for
+            ns, `ISO` for text.
+        words: int64 (values, rows): of a float its bits, of a part of the device where it begins and, in the row below, its
+            size, of a text its code.
+        spans: int64 (texts, 2, rows): by code where its text stands, and its size.
+        counts: int64 (texts): how many codes there are.
+        table: int32 (texts, size): scratch to look texts up.
+    """
+    # No loop over several puts of a value stands here: what could be computed ahead of it would be, for every value, and
+    # took three times as long as reading a record.
+    what, place = puts[put, 0], puts[put, 1]
+    fits = True
+    if what == NOWHERE:
+        pass
+    elif kind == NULL:
+        fits = what < PART
+    elif what == FLOAT:
+        fits = kind >= WHOLE
+        words[place, row] = np.int64(bits_of(real))
+    elif what == INT:
+        fits = kind == WHOLE
+        words[place, row] = whole
+    elif what == BOOL:
+        fits = kind in (FALSE, TRUE)
+        words[place, row] = kind == TRUE
+    elif what == TIME:
+        words[place, row] = _time(data, begin, end, kind, whole, real, puts[put, 2])
+        fits = words[place, row] != MISSING_INT
+    elif what == PART:
+        fits = kind in (STRING, WHOLE) and 0 < end - begin <= LONGEST_ID
+        words[place, row], words[place + 1, row] = begin, end - begin
+    else:
+        fits = kind == STRING
+        if fits:
+            words[place, row] = _code(data, begin, end, spans[place], counts, place, table[place])
+    return fits
 
 
 @kernel(forceinline=True)
@@ -68,14 +83,14 @@ def _time(data, begin, end, kind, whole, real, per_unit):  # type: ignore[no-unt
     if kind == WHOLE:
         if per_unit == 0:
             return whole // 1_000
-        return whole * per_unit if abs(whole) <= YEAR_10000 // per_unit else MISSING_INT
+        return whole * per_unit if abs(real) * per_unit < _FAR else MISSING_INT
     if kind == REAL:
         us = real / 1_000 if per_unit == 0 else real * per_unit
         return np.int64(np.rint(us)) if abs(us) < YEAR_10000 else MISSING_INT
     return MISSING_INT
 
 
-@kernel(forceinline=True)
+@kernel
 def _instant(data, begin, end):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911  # a grammar
     """Read `2026-01-31T12:00:00.123456+01:00`: whole seconds or a fraction of up to six digits, and `Z` or an offset."""
     if end - begin < 20:
@@ -136,7 +151,7 @@ def _digits(data, at, count):  # type: ignore[no-untyped-def]  # compiled: numba
     return value
 
 
-@kernel(forceinline=True)
+@kernel
 def _code(data, begin, end, spans, counts, place, table):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Give the code of a text, a new one if it wasn't met before: an open-addressing table of codes."""
     mask = len(table) - 1

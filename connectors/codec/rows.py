@@ -83,12 +83,12 @@ class Rows:
         whole = Binary.concat(texts)  # a row has a device
         return cls(
             np.array(plan, np.int64).reshape(-1, 2),
-            np.array(arrays[FLOAT], np.float64).reshape(-1, count),
-            np.array(arrays[INT], np.int64).reshape(-1, count),
-            np.array(arrays[BOOL], np.int8).reshape(-1, count),
+            np.array(arrays[FLOAT], np.float64).reshape(len(arrays[FLOAT]), count),
+            np.array(arrays[INT], np.int64).reshape(len(arrays[INT]), count),
+            np.array(arrays[BOOL], np.int8).reshape(len(arrays[BOOL]), count),
             whole.data,
-            whole.begin.reshape(-1, count),
-            whole.size.reshape(-1, count),
+            whole.begin.reshape(len(texts), count),
+            whole.size.reshape(len(texts), count),
         )
 
     def longest_texts(self) -> int:

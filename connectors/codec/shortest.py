@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.kernel import kernel, multiply_high
+from operators.kernel import bits_of, kernel, multiply_high
 
 LONGEST = 25
 """Characters of a float, at most."""
@@ -36,10 +36,9 @@ TENS = _tens()
 
 
 @kernel(forceinline=True)
-def write_float(data, at, value, tens, bits):  # type: ignore[no-untyped-def]  # noqa: ANN201  # compiled: numba infers
-    """Write a finite float; gives the place behind. `bits` is float64 scratch of one."""
-    bits[0] = value
-    word = bits.view(np.uint64)[0]
+def write_float(data, at, value, tens):  # type: ignore[no-untyped-def]  # noqa: ANN201  # compiled: numba infers
+    """Write a finite float; gives the place behind."""
+    word = bits_of(value)
     if word >> np.uint64(63):
         data[at] = 45
         at += 1

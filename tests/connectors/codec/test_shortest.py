@@ -16,10 +16,10 @@ from operators.kernel import kernel
 
 
 @kernel
-def _floats(values, tens, bits, data, ends):  # type: ignore[no-untyped-def]  # compiled: numba infers
+def _floats(values, tens, data, ends):  # type: ignore[no-untyped-def]  # compiled: numba infers
     at = 0
     for row in range(len(values)):
-        at = write_float(data, at, values[row], tens, bits)
+        at = write_float(data, at, values[row], tens)
         ends[row] = at
 
 
@@ -33,7 +33,7 @@ def _wholes(values, data, ends):  # type: ignore[no-untyped-def]  # compiled: nu
 
 def written(values: NDArray[np.float64]) -> list[bytes]:
     data, ends = np.zeros(LONGEST * len(values) + 8, np.uint8), np.zeros(len(values), np.int64)
-    _floats(values, TENS, np.zeros(1), data, ends)
+    _floats(values, TENS, data, ends)
     begins = [0, *ends[:-1].tolist()]
     return [data[begin:end].tobytes() for begin, end in zip(begins, ends.tolist(), strict=True)]
 
