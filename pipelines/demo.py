@@ -26,9 +26,9 @@ from rich.table import Table
 from connectors.kafka.client import settings
 from connectors.kafka.embedded import EmbeddedKafka
 from pipelines import config
+from pipelines.rehearsal import rehearse
 from pipelines.runtime import run
 from pipelines.shard import Product
-from pipelines.testing import run_tests
 from pipelines.worker import Options, Run
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -97,7 +97,7 @@ def demo(picture: Path, out: Console) -> Outcome:
         f"{len(readings):,} real readings of four sensor motes, one every {PERIOD} s; beside two of them a kettle boils"
     )
     with out.status("compiling the kernels; the first time takes some seconds"):
-        run_tests(pipeline)
+        rehearse(pipeline)
     with EmbeddedKafka(topics) as kafka, _progress(out) as progress:
         pipeline = config.read(PIPELINE, {"KAFKA_BROKERS": kafka.brokers})
         replay = progress.add_task("replay into Kafka", total=len(readings))

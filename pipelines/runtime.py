@@ -17,6 +17,7 @@ from bytewax.run import cli_main
 
 from connectors.kafka.client import check as check_kafka
 from pipelines.plan import Pipeline
+from pipelines.rehearsal import rehearse
 from pipelines.worker import Options, Read, Run, Worker, Written
 
 log = logging.getLogger("telemill")
@@ -83,11 +84,12 @@ def _process(works: list[_Work]) -> list[Written]:
 
 
 def dataflow(pipeline: Pipeline, options: Options | None = None) -> tuple[Dataflow, Run]:
-    """Make the dataflow of a pipeline, and the handle to look at its run.
+    """Make the dataflow of a pipeline, once its kernels are there, and the handle to look at its run.
 
     With several Bytewax workers each is a member of the consumer group of its own. From now on SIGTERM and SIGINT end
     the run in good order, and a second one at once.
     """
+    rehearse(pipeline)
     run = Run(pipeline, options or Options())
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -77,8 +78,9 @@ def test_records_that_a_killed_worker_had_not_processed_are_processed_by_the_nex
     kafka: Broker, topics: Topics, tmp_path: Path
 ) -> None:
     names = topics("raw", "out", "sums")
-    produce(kafka.servers, names["raw"], records())
-    for kills in range(3):
+    readings = list(records())
+    for kills, part in enumerate(np.array_split(np.arange(RECORDS), 3)):  # each has something to do, however fast it is
+        produce(kafka.servers, names["raw"], readings[part[0] : part[-1] + 1])
         run = start(kafka, names, tmp_path)
         before = committed(kafka.servers, names["raw"], names["raw"])
         wait_until(lambda before=before: committed(kafka.servers, names["raw"], names["raw"]) > before, f"run {kills}")

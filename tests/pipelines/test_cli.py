@@ -239,3 +239,8 @@ def test_bytewax_s_own_way_tells_mistakes_too(broken: Path) -> None:
 def test_help_does_not_wait_for_bytewax_kafka_or_numba() -> None:
     code = "import sys, pipelines.__main__; print([m for m in ('bytewax', 'confluent_kafka', 'numba') if m in sys.modules])"
     assert process("-c", code).stdout == "[]\n"
+
+
+def test_a_run_does_not_wait_for_what_draws_pictures() -> None:
+    code = "import sys, pipelines.runtime, pipelines.summary; print([m for m in ('matplotlib', 'PIL') if m in sys.modules])"
+    assert process("-c", code).stdout == "[]\n"
