@@ -187,7 +187,7 @@ def measure(servers: str, folder: Path, rate: int, options: argparse.Namespace) 
         "BENCH_SERVERS": servers,
         "BENCH_WINDOWS": own["windows"],
         "BENCH_ALERTS": own["alerts"],
-        **allocators.environment(options.allocator),
+        "TELEMILL_ALLOCATOR": options.allocator,
     }
     watcher = Watcher(servers, own["alerts"])
     watcher.start()
