@@ -59,6 +59,7 @@ class Queue:
         self._notes = np.empty((_NOTES, MOST), np.int64)
         self._groups = np.empty((2, MOST), np.int64)
         self._bytes = np.empty(1 << 20, np.uint8)
+        self._unpack(0)  # compiled, or loaded, ahead of the first records
 
     def take(self, topic: str, partition: int) -> None:
         """Let the records of a partition come here. To be called before it is assigned: its first records count too."""
@@ -71,6 +72,10 @@ class Queue:
         count = self._library.consume(self._queue, 0, self._messages.ctypes.data, MOST)
         if count <= 0:
             return [], []
+        return self._unpack(count)
+
+    def _unpack(self, count: int) -> tuple[list[Records], list[Event]]:
+        """Copy the messages that were taken, and free them."""
         messages = self._messages[:count]
         groups, size = _note(messages, self._library.timestamp, np.empty(2, np.int64), self._notes, self._groups)
         if size > len(self._bytes):

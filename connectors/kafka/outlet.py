@@ -138,6 +138,11 @@ class Batches:
         self._producer = producer  # librdkafka's objects live as long as it does
         self._queue = self._library.main_queue(self._client)
         self._on_error = on_error
+        self._failed = np.empty((3, 1_000), np.int64)
+        # Compiled, or loaded, ahead of the first rows.
+        none = Binary.missing(0)
+        _fill(none.data, none.begin, none.size, none.data, none.begin, none.size, np.zeros((0, MESSAGE // 8), np.int64))
+        _failed(0, 0, np.empty((3, 0), np.int64))
         self._topics: dict[str, int] = {}
         # Tokens are renewed by librdkafka's own thread; it says no where there are none to renew.
         self._library.error_destroy(self._library.sasl_in_background(self._client))
@@ -208,7 +213,7 @@ class Batches:
         if kind != _DELIVERY:
             return []
         found: list[Undelivered] = []
-        failed = np.empty((3, 1_000), np.int64)
+        failed = self._failed
         count = failed.shape[1]
         while count == failed.shape[1]:
             count = _failed(event, self._library.event_message, failed)

@@ -81,9 +81,12 @@ class KafkaSource:
             brokers,
             {
                 "session.timeout.ms": "6000",
-                # While enough is queued the fetcher rests for so long: at its second the queue would run dry, and without a
-                # rest it asks again and again, which took a third of the CPU.
-                "fetch.queue.backoff.ms": "10",
+                # What is queued should be small enough to stay in the caches. While there is enough, the fetcher rests: for
+                # librdkafka's second the queue would run dry, and without a rest it asks again and again, at a third of the
+                # CPU.
+                "max.partition.fetch.bytes": "524288",
+                "queued.min.messages": "10000",
+                "fetch.queue.backoff.ms": "2",
                 **config,
             },
             group_id=group,
@@ -99,6 +102,8 @@ class KafkaSource:
         )
         self._consumer: Any = open_client(Consumer, own)
         self._queue: Queue | None = None
+        self._silent: set[Shard] = set()
+        """The shards of which nothing has come since they were assigned."""
         try:
             self._queue = Queue(self._consumer)
         except Unavailable as reason:
@@ -157,7 +162,10 @@ class KafkaSource:
             raise KafkaFailure(_line(self._fatal))
         read, events = _unpack(messages)
         if self._queue is not None:
+            self._take(self._silent)
             more, told = self._queue.read()
+            self._silent -= {(batch.topic, batch.partition) for batch in more}
+            self._silent -= {(event.topic, event.partition) for event in told}
             read, events = [*read, *more], [*events, *told]
         batches = [self._cut(batch) for batch in read if (batch.topic, batch.partition) in self.positions]
         for event in events:  # behind the records, or the end of a partition would be taken back by them
@@ -211,12 +219,21 @@ class KafkaSource:
         starts: dict[Shard, int] = {}
         for found in committed:
             starts[found.topic, found.partition] = self._start_of(found)
-        for shard in starts:
-            if self._queue is not None:
-                self._queue.take(*shard)
+        self._take(starts)
         self._consumer.incremental_assign([TopicPartition(topic, part, at) for (topic, part), at in starts.items()])
         self.positions |= starts
         self._on_assign(starts, resumed)
+
+    def _take(self, shards: Iterable[Shard]) -> None:
+        """Let records of shards come through our queue.
+
+        Where a shard was held before, librdkafka may be about to end that, and would then take the queue away again. So
+        this is done anew until something comes.
+        """
+        if self._queue is not None:
+            for shard in shards:
+                self._queue.take(*shard)
+            self._silent |= set(shards)
 
     def _start_of(self, committed: TopicPartition) -> int:
         """Give the offset to begin at: the committed one, unless there is none or its records are gone."""
@@ -258,6 +275,7 @@ class KafkaSource:
         self._on_revoke(shards, lost)
         for shard in shards:
             self.positions.pop(shard, None)
+            self._silent.discard(shard)
             self.at_end.discard(shard)
 
     def _event(self, event: Event) -> None:
@@ -289,6 +307,7 @@ class KafkaSource:
         )
         # librdkafka has stopped fetching this partition, and seeks only in one that it fetches.
         self._consumer.incremental_unassign([TopicPartition(*shard)])
+        self._take([shard])
         self._consumer.incremental_assign([TopicPartition(*shard, low)])
         self.positions[shard] = low
 
