@@ -128,18 +128,18 @@ class Bench:
         job = self.job(given, topics, system.name)
         try:
             line = run(system, job, allocator, self._folder)
-            return line, self.check(given, job, alerts=line.get("alerts", True)) if system.checked else 0
+            return line, self.check(given, job) if system.checked else 0
         finally:
             topics.delete()
 
-    def check(self, given: Input, job: Job, *, alerts: bool) -> int:
+    def check(self, given: Input, job: Job) -> int:
         """Hold what was written against brute force; gives how many rows there were."""
         keys = list(self._workload.keys)
         rows = outputs.table(outputs.values(self._servers, job.windows), keys)
         end = pl.col("window_end") if "window_end" in rows.columns else pl.col(keys[1]) + self._workload.ends
         rows = rows.filter(end < given.shape.closing)
         _agree("rows", given.rows, rows, keys)
-        if not (alerts and self._workload.alerts):
+        if not self._workload.alerts:
             return len(rows)
         raised = outputs.table(outputs.values(self._servers, job.alerts), ["device", "at"])
         if len(raised):

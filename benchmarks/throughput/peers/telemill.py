@@ -9,14 +9,11 @@ from pathlib import Path
 
 from benchmarks.throughput.job import Job, Meter, given
 from benchmarks.throughput.schema import FILE
-from operators.base import kinds
 from pipelines.config import read
 from pipelines.runtime import run as run_pipeline
 from pipelines.shard import Product
 from pipelines.worker import Options
 
-ZSCORE = ("detect", "zscore")
-"""The detector that the alerts are of. Where it isn't there yet another stands in, and alerts aren't checked."""
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 
 
@@ -25,8 +22,6 @@ def written(job: Job, folder: Path) -> Path:
     text = (PIPELINES / f"{job.workload}.yaml").read_text("utf-8")
     if job.format == "avro":
         text = text.replace("  format: json\n", f"  format: {{avro: {{schema: {FILE}}}}}\n", 1)
-    if ZSCORE not in kinds():
-        text = text.replace("zscore: {field: watts}", "level_shift: {field: watts, warmup: 20}")
     file = folder / f"{job.workload}.yaml"
     file.write_text(text, "utf-8")
     return file
@@ -57,7 +52,7 @@ def run(job: Job) -> None:
     if made.failure is not None:
         raise made.failure
     # Handing the group back takes no CPU but a while; the rows were delivered before it.
-    meter.end(f"telemill {version('telemill')}", made.ended, undelivered=made.delivery_errors, alerts=ZSCORE in kinds())
+    meter.end(f"telemill {version('telemill')}", made.ended, undelivered=made.delivery_errors)
 
 
 if __name__ == "__main__":
