@@ -114,10 +114,13 @@ def _by_shape(  # type: ignore[no-untyped-def]  # compiled: numba infers
 def _learn(data, begin, end, cuts, count, between, values, shapes):  # type: ignore[no-untyped-def]  # compiled
     """Keep the shape of a record, whose values `cuts` tells, in the place of the one that was learnt longest ago."""
     shape, at, place = shapes[SHAPES, 1], begin, 0
+    length = end - begin
+    for value in range(count):
+        length -= cuts[value, 1] - cuts[value, 0]
+    if length > between.shape[1]:  # seen before anything is written: half of a shape would be one that was never read
+        return
     for value in range(count + 1):
         until = cuts[value, 0] if value < count else end
-        if place + until - at > between.shape[1]:
-            return
         copy_bytes(data, at, until - at, between[shape], place)
         place += until - at
         if value < count:

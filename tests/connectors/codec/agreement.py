@@ -1,12 +1,14 @@
-"""What the tests of JSON share: readings to try, and what two ways of decoding are held against each other by."""
+"""What the tests of codecs share: readings to try, and what two ways of decoding are held against each other by."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import fastavro
 import numpy as np
 
+from connectors.codec.avro import _Decoder, _without_logical
 from connectors.codec.base import Decoded, FieldPath, Reading, Records, Unit
 from connectors.codec.json import Json
 from operators.batch import Text, Type
@@ -45,6 +47,15 @@ def told(decoded: Decoded) -> dict[str, Any]:
 
 
 def agree(values: Sequence[bytes | None], reading: Reading) -> None:
-    """Hold what the decoder gives against what it gives by documents alone."""
-    decoder: Any = Json.model_validate({}).decoder(reading)
+    """Hold what the decoder of JSON gives against what it gives by documents alone."""
+    agree_by(Json.model_validate({}).decoder(reading), values)
+
+
+def agree_by(decoder: Any, values: Sequence[bytes | None]) -> None:
+    """Hold what a decoder gives against what it gives by documents alone."""
     assert told(decoder.decode(records(values))) == told(decoder._by_document(records(values)))
+
+
+def avro_decoder(schema: Any, reading: Reading) -> _Decoder:
+    """Make the decoder of Avro that a file with this schema would make."""
+    return _Decoder(fastavro.parse_schema(_without_logical(schema)), reading)

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.codec.base import Reading, Unit
+from connectors.codec.base import FieldPath, Reading, Unit
+from connectors.codec.json import Json
+from connectors.codec.json_kernel import BETWEEN, SHAPES, VALUES
 from connectors.codec.json_scan import JsonScan
-from tests.connectors.codec.agreement import READINGS, agree, records, told
+from operators.batch import Type
+from tests.connectors.codec.agreement import READINGS, agree, agree_by, records, told
 
 _LEAVES = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 3), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False),
@@ -180,3 +183,79 @@ def test_texts_of_which_one_begins_another_are_different() -> None:
     assert len(left) == 0
     assert told(decoded)["text"] == texts
     assert [device.decode() for device in decoded.device.values()] == texts
+
+
+# What follows is about shapes: a record is held against the bytes that stood between the values of earlier ones.
+
+_SHAPES = (
+    b'{"dev":%b,"ts":%b,"x":%b,"n":%b}',
+    b'{"dev": %b, "ts": %b, "x": %b, "n": %b}',
+    b' {"dev":%b,"ts":%b,"n":%b,"x":%b}\n',
+    b'{"dev":%b,"ts":%b,"x":%b,"x":%b}',
+    b'{"dev":%b,"ts":%b,"data":%b,"n":%b}',
+    b'{"dev":%b,"ts":%b,"data":{"ok":%b,"deep":{"text":%b}}}',
+    b'{"dev":%b,"ts":%b,"data":{"ok":%b,"deep":%b}}',
+    b'{"dev":%b,"ts":%b,"other":[%b,{"x":%b}]}',
+    b'{"dev":%b,"ts":%b,"x":%b,"n":%b}x',
+    b'{"dev":%b,"ts":%b,"x":%b,"n":%b}}',
+    b'{"dev":%b,"ts":%b,"x":%b,"n":%b',
+    b'{"dev":%b,"ts":%b,"x":%b,"n":%b  ',
+    b'{"dev":%b,"ts":%b,"xx":%b,"x":%b}',
+)
+_WRITTEN = st.sampled_from(
+    [b"1", b"-2.5", b"null", b"true", b"false", b'"on"', b'"n"', b'""', b"01", b"1e", b'"a', b"{}", b"[]", b'{"ok":true}', b"", b"1 ", b'"\\u00e9"', b"123456789012345678901"]
+)  # fmt: skip
+_ROWS = st.tuples(
+    st.sampled_from(_SHAPES), st.sampled_from([b'"a"', b"7", b'"b"', b"null"]),
+    st.sampled_from([b"1700000000000", b"1700000000", b"1.5e9", b'"2026-01-31T12:00:00Z"']), _WRITTEN, _WRITTEN,
+).map(lambda row: row[0] % row[1:])  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READINGS)
+@settings(max_examples=200)
+@given(st.lists(st.lists(_ROWS, min_size=1, max_size=30), min_size=1, max_size=2))
+def test_records_of_shapes_met_before_are_what_the_library_makes_of_them(name: str, batches: list[list[bytes]]) -> None:
+    decoder = Json.model_validate({}).decoder(READINGS[name])
+    for values in batches:
+        agree_by(decoder, values)
+
+
+@pytest.mark.parametrize("kinds", [1, 2, SHAPES, SHAPES + 1, 3 * SHAPES])
+def test_more_shapes_than_are_kept_come_in_turn(kinds: int) -> None:
+    values = [
+        b'{"k%d":null,"dev":"a%d","ts":1700000000000,"x":%d.5,"n":%d}' % (row % kinds, row % 5, row, row)
+        for row in range(100)
+    ]
+    decoder: Any = Json.model_validate({}).decoder(READINGS["one field"])
+    agree_by(decoder, values)
+    _, left = decoder._scan.scan(records(values))
+    assert len(left) == 0
+
+
+@pytest.mark.parametrize("count", [VALUES - 3, VALUES - 2, VALUES - 1, 2 * VALUES])
+def test_records_of_about_as_many_values_as_a_shape_has_are_read(count: int) -> None:
+    head = b'{"dev":"a","ts":1700000000000,"list":['
+    values = [head + b",".join(b"%d" % (row + at) for at in range(count)) + b'],"x":%d}' % row for row in range(5)]
+    agree(values, READINGS["one field"])
+
+
+@pytest.mark.parametrize("space", [BETWEEN - 23, BETWEEN - 22, BETWEEN - 21, 2 * BETWEEN])
+def test_records_of_about_as_many_bytes_as_a_shape_has_are_read(space: int) -> None:
+    values = [b'{"dev":"a","ts":170000000%d,"x":%b%d}' % (row, b" " * space, row) for row in range(5)]
+    agree(values, READINGS["two fields"])
+
+
+def test_a_record_that_is_too_long_for_a_shape_leaves_those_that_are_kept_alone() -> None:
+    """Half of its bytes before half of another's would be a shape in which `x` stands twice."""
+    kept = [b'{"a":1,"dev":"a","ts":1700000000000,"x":%b1}' % (b" " * row) for row in range(SHAPES)]
+    long = b'{"x":1,%b"dev":"a","ts":1700000000000}' % (b" " * 2 * BETWEEN)
+    reading = Reading((FieldPath("x", ("x",), Type.FLOAT),), (("dev",),), ("ts",), Unit.MS, 10**9)
+    agree([*kept, long, b'{"x":1,"dev":"a","ts":1700000000000,"x":5}'], reading)
+
+
+def test_a_value_that_goes_to_two_columns_is_read_by_shape_too() -> None:
+    fields = (FieldPath("x", ("x",), Type.FLOAT), FieldPath("n", ("x",), Type.INT), FieldPath("t", ("x",), Type.TEXT))
+    written = [b"1", b"null", b"2.5", b'"a"', b"3", b"true", b"null"]
+    for some in (fields[:2], fields[1:], fields):
+        reading = Reading(some, (("dev",),), ("ts",), Unit.MS, 10**9)
+        agree([b'{"x":%b,"dev":%d,"ts":1}' % (value, row) for row, value in enumerate(written * 3)], reading)
