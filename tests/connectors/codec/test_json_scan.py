@@ -202,9 +202,10 @@ _SHAPES = (
     b'{"dev":%b,"ts":%b,"x":%b,"n":%b  ',
     b'{"dev":%b,"ts":%b,"xx":%b,"x":%b}',
 )
-_WRITTEN = st.sampled_from(
-    [b"1", b"-2.5", b"null", b"true", b"false", b'"on"', b'"n"', b'""', b"01", b"1e", b'"a', b"{}", b"[]", b'{"ok":true}', b"", b"1 ", b'"\\u00e9"', b"123456789012345678901"]
+_VARIANTS = (
+    b"1", b"-2.5", b"null", b"true", b"false", b'"on"', b'"n"', b'""', b"01", b"1e", b'"a', b"{}", b"[]", b'{"ok":true}', b"", b"1 ", b'"\\u00e9"', b"123456789012345678901",
 )  # fmt: skip
+_WRITTEN = st.sampled_from(_VARIANTS)
 _ROWS = st.tuples(
     st.sampled_from(_SHAPES), st.sampled_from([b'"a"', b"7", b'"b"', b"null"]),
     st.sampled_from([b"1700000000000", b"1700000000", b"1.5e9", b'"2026-01-31T12:00:00Z"']), _WRITTEN, _WRITTEN,
@@ -218,6 +219,22 @@ def test_records_of_shapes_met_before_are_what_the_library_makes_of_them(name: s
     decoder = Json.model_validate({}).decoder(READINGS[name])
     for values in batches:
         agree_by(decoder, values)
+
+
+@pytest.mark.parametrize("second", [b"null", b"2", b"true", b'"on"'])
+@pytest.mark.parametrize("first", [b"null", b"1.5", b"true"])
+@pytest.mark.parametrize("shape", _SHAPES[:8])
+def test_a_record_nearly_of_a_shape_met_before_is_what_the_library_makes_of_it(
+    shape: bytes, first: bytes, second: bytes
+) -> None:
+    good = shape % (b'"a"', b"1700000000000", first, second)
+    others = [good + behind for behind in (b" ", b"}", b",", b"x", b"1", b"\0")] + [good[:-1], good[1:], b" " + good]
+    for value in _VARIANTS:
+        others.append(shape % (value, b"1700000000000", first, second))
+        others.append(shape % (b'"a"', value, first, second))
+        others.append(shape % (b'"a"', b"1700000000000", value, second))
+        others.append(shape % (b'"a"', b"1700000000000", first, value))
+    agree([value for other in others for value in (good, other)], READINGS["one field"])
 
 
 @pytest.mark.parametrize("kinds", [1, 2, SHAPES, SHAPES + 1, 3 * SHAPES])
