@@ -214,7 +214,7 @@ def _record(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912, PL
                     return -1
                 if kind == STRING:
                     begin += 1
-                if not put_value(
+                if edges[edge, 3] >= 0 and not put_value(
                     data, begin, at - (kind == STRING), row, kind, whole, real, edges[edge, 3], puts,
                     words, spans, counts, table,
                 ):  # fmt: skip

@@ -154,6 +154,14 @@ def test_an_ordinary_record_is_read_by_the_kernel() -> None:
     assert told(decoded)["text"] == ["on"] * 50
 
 
+def test_nothing_in_place_of_an_object_is_read_by_the_kernel() -> None:
+    values = [b'{"dev":"a","ts":1700000000000,"data":null}', b'{"dev":"a","ts":1700000000000,"data":{"deep":null}}'] * 2
+    for reading in (READINGS["one field"], READINGS["the key"]):
+        _, left = JsonScan(reading).scan(records(values).take(np.array([3, 3])))
+        assert len(left) == 0
+    agree(values, READINGS["one field"])
+
+
 def test_a_key_may_stand_in_an_object_and_in_one_within_it() -> None:
     value = b'{"o": {"x": 1, "o": {"x": 2}}, "x": 3, "dev": "a", "ts": 1700000000000, "p": {"dev": 5}}'
     decoded, left = JsonScan(READINGS["one field"]).scan(records([value]))
