@@ -26,17 +26,18 @@ _WHAT, _OWN, _PUT, _MORE = range(4)
 
 @kernel
 def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0915  # a machine is one loop
-    data, begin, size, program, targets, symbols, free, puts, left,
+    data, begin, size, program, targets, symbols, digits, room, puts, left,
     words, spans, counts, table, ok,
 ):  # fmt: skip
     """Read every datum; `ok` says which were read.
 
-    `targets` holds the steps that unions go to, `symbols` where those of enums stand in `data`, and from `free` on `data`
-    takes the digits of whole numbers that name devices.
+    `targets` holds the steps that unions go to, `symbols` where those of enums stand in `data`, and from `digits` on `data`
+    has `room` bytes a datum for the digits of whole numbers that name devices.
     """
     for row in range(len(begin)):
         at, end = begin[row], begin[row] + size[row]
         step, depth, good = 0, -1, size[row] >= 0
+        free = digits + row * room  # the same place in each pass, whatever is refused before
         while good:
             what, own, put, more = program[step, _WHAT], program[step, _OWN], program[step, _PUT], program[step, _MORE]
             step += 1

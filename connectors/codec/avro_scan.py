@@ -72,7 +72,7 @@ class AvroScan:
         for puts in self._puts.layers:
             kernel.decode(
                 data, values.begin, values.size, self._program, self._targets, self._spans + held,
-                held + len(self._symbols), puts, left, *arrays,
+                held + len(self._symbols), kernel.DIGITS * self._whole_parts, puts, left, *arrays,
             )  # fmt: skip
         return self._puts.rows(records, arrays)
 

@@ -29,7 +29,7 @@ def write_rows(rows: Rows, fixed: int) -> tuple[Binary, NDArray[np.intp]]:
         What was written, and which rows have to be written by another way.
     """
     count = rows.begin.shape[1]
-    data = np.empty((len(rows.plan) * _LONGEST + rows.longest_texts()) * count, np.uint8)
+    data = np.empty(len(rows.plan) * _LONGEST * count + rows.bytes_of_texts(), np.uint8)
     begin, size, ok = np.empty(count, np.int64), np.empty(count, np.int64), np.ones(count, np.bool_)
     _write(
         rows.plan, fixed, rows.floats, rows.ints, rows.bools, rows.data, rows.begin, rows.size, data, begin,

@@ -39,8 +39,8 @@ def write_rows(rows: Rows, names: Sequence[str], times: Sequence[bool]) -> tuple
     letters = np.frombuffer(bytearray().join(opening), np.uint8)
     ends = np.cumsum([len(part) for part in opening])
     # Every value has at most as many characters as a float or a time; an id has two quotes besides.
-    most = len(letters) + len(names) * max(LONGEST, _TIME_LENGTH) + rows.longest_texts() + 2
-    data = np.empty(most * count, np.uint8)
+    most = len(letters) + len(names) * max(LONGEST, _TIME_LENGTH) + 2
+    data = np.empty(most * count + rows.bytes_of_texts(), np.uint8)
     size, ok = np.empty(count, np.int64), np.ones(count, np.bool_)
     begin = np.empty(count, np.int64)
     _write(

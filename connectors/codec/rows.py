@@ -91,9 +91,9 @@ class Rows:
             whole.size.reshape(len(texts), count),
         )
 
-    def longest_texts(self) -> int:
-        """Give how many bytes the texts of a row have, at most."""
-        return int(np.maximum(self.size.max(axis=1, initial=0), 0).sum())
+    def bytes_of_texts(self) -> int:
+        """Give how many bytes all texts have."""
+        return int(np.maximum(self.size, 0).sum())
 
 
 def _bytes_of(column: Text, written: Callable[[str], bytes]) -> Binary:

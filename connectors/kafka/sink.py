@@ -101,9 +101,9 @@ class KafkaSink:
         Raises:
             KafkaFailure: if a message couldn't be delivered.
         """
-        while self._outlet.waiting():
-            self._poll(0.01)
         self._poll(0)
+        while self._outlet.waiting():  # a letter that is cut is sent again
+            self._poll(0.01)
         self._bytes = 0
         self._letters.clear()
 
@@ -124,6 +124,9 @@ class KafkaSink:
         headers = {name: text.encode() for name, text in letter.headers.items()}
         number = len(self._letters)
         while error := self._outlet.write_letter(number, letter.topic, letter.key, letter.value, headers):
+            if error.code() == KafkaError.MSG_SIZE_TOO_LARGE and not letter.cut:
+                self._cut(letter)
+                return
             if error.code() != _QUEUE_FULL:
                 message = f"a dead letter for topic `{letter.topic}` wasn't taken by librdkafka: {error.str()}"
                 raise KafkaFailure(message)
@@ -136,12 +139,16 @@ class KafkaSink:
             if letter is None or letter.cut or undelivered.error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
                 self._give_up(undelivered)
                 continue
-            size = len(letter.value or b"")
-            log.warning("dead letter of %d bytes is too large for `%s`: cut to %d", size, letter.topic, _KEPT_BYTES)
-            key, value = (None if part is None else part[:_KEPT_BYTES] for part in (letter.key, letter.value))
-            headers = letter.headers if value is None else {**letter.headers, "telemill.truncated": str(size)}
-            self._send(_Letter(letter.topic, key, value, headers, cut=True))
+            self._cut(letter)
         self._raise()
+
+    def _cut(self, letter: _Letter) -> None:
+        """Send what there is room for of a letter that is too large."""
+        size = len(letter.value or b"")
+        log.warning("dead letter of %d bytes is too large for `%s`: cut to %d", size, letter.topic, _KEPT_BYTES)
+        key, value = (None if part is None else part[:_KEPT_BYTES] for part in (letter.key, letter.value))
+        headers = letter.headers if value is None else {**letter.headers, "telemill.truncated": str(size)}
+        self._send(_Letter(letter.topic, key, value, headers, cut=True))
 
     def _give_up(self, undelivered: Undelivered) -> None:
         self.delivery_errors += 1

@@ -320,3 +320,22 @@ def test_a_type_that_is_used_twice_contains_nothing_of_itself(tmp_path: Path) ->
     fields = f'[{{"name": "a", "type": {air}}}, {{"name": "b", "type": "Air"}}]'
     (tmp_path / "two.avsc").write_text(f'{{"type": "record", "name": "two", "fields": {fields}}}')
     Avro.model_validate({"schema": "two.avsc"}, context={"folder": tmp_path})
+
+
+def test_a_datum_that_is_refused_gives_no_other_its_device(tmp_path: Path) -> None:
+    """A whole number is a column and the device, so records are gone through twice; one of them is refused in one of the two."""
+    schema = {
+        "type": "record",
+        "name": "r",
+        "fields": [
+            {"name": "x", "type": ["double", "string"]},
+            {"name": "id", "type": "long"},
+            {"name": "ts", "type": "long"},
+        ],
+    }
+    of = reading({"x": Type.FLOAT, "id": Type.INT}, device=["id"])
+    values = [datum({"x": "n/a" if row == 2 else float(row), "id": 1_000 + row, "ts": row}, schema) for row in range(6)]
+    out = read(avro(tmp_path, schema), [*values], of)
+    assert out.device.values() == [b"1000", b"1001", b"1003", b"1004", b"1005"]
+    assert plain(out.columns["id"]) == [1_000, 1_001, 1_003, 1_004, 1_005]
+    assert [dead.row for dead in out.dead] == [2]

@@ -47,6 +47,16 @@ def test_a_letter_has_its_bytes_and_headers(kafka: EmbeddedKafka) -> None:
     sink.close()
 
 
+def test_a_letter_that_librdkafka_itself_does_not_take_is_cut(kafka: EmbeddedKafka) -> None:
+    sink = KafkaSink(kafka.brokers, {"message.max.bytes": "200000"})
+    sink.write_letter("out", b"large", b"v" * 300_000, {"telemill.reason": "x"})
+    sink.flush()
+    found = next(message for message in messages(kafka.brokers, "out", 1) if message.key() == b"large")
+    assert len(found.value()) == 100_000
+    assert dict(found.headers())["telemill.truncated"] == b"300000"
+    sink.close()
+
+
 def test_a_row_that_could_not_be_delivered_is_told_and_counted() -> None:
     sink = KafkaSink("127.0.0.1:1", {"message.timeout.ms": "100"})
     sink.write("out", Binary.of([b"k"]), Binary.of([b"v"]))
