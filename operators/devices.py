@@ -204,8 +204,7 @@ class DeviceTable:
         return {"bytes": ids.data, "lengths": ids.size, "free": self._free[: int(self._counts[_FREE])].copy()}
 
     def _rename(self, slots: NDArray[np.int64]) -> None:
-        """Note that slots have new devices, where the texts of the old ones were asked for."""
-        slots = slots[slots < len(self._texts[0])]
+        """Note that slots have new devices. A view may still ask for the texts of the old ones."""
         if not len(slots):
             return
         self._renamed = [*self._renamed, *slots.tolist()]

@@ -38,6 +38,7 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
         at, end = begin[row], begin[row] + size[row]
         step, depth, good = 0, -1, size[row] >= 0
         free = digits + row * room  # the same place in each pass, whatever is refused before
+        items = size[row]  # of arrays and maps, at most: one without bytes costs nothing to claim
         while good:
             what, own, put, more = program[step, _WHAT], program[step, _OWN], program[step, _PUT], program[step, _MORE]
             step += 1
@@ -103,8 +104,8 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
                 if at >= 0 and whole < 0:  # then its size in bytes follows
                     whole = -whole
                     at, _ = _long(data, at, end)
-                # Items may have no bytes at all, so a count costs nothing to claim: no more than there are bytes are taken.
-                good = at >= 0 and whole <= size[row] and depth + 1 < DEEP
+                good = at >= 0 and whole <= items and depth + 1 < DEEP
+                items -= whole
                 if good and whole == 0:
                     step = own
                 elif good:

@@ -130,6 +130,8 @@ class _Encoder:
         self._as_text = [type_ is Type.TIME and time is TimeText.ISO for type_ in types.values()]
 
     def encode(self, batch: Batch, devices: DeviceTable) -> Binary:
+        if self._time is TimeText.S and self._far(batch):
+            return self._by_document(batch, devices)
         rows = Rows.of(batch, devices, self._schema, orjson.dumps, self._as_array)
         made, left = write_rows(rows, self._names, self._as_text)
         return made.replacing(left, self._by_document(batch.take(left), devices)) if len(left) else made
@@ -139,6 +141,11 @@ class _Encoder:
         if self._time is TimeText.MS:
             return np.where(gone, ts, ts // 1_000)
         return np.where(gone, np.nan, ts / 1_000_000) if self._time is TimeText.S else ts
+
+    def _far(self, batch: Batch) -> bool:
+        """Say whether a time is beyond what a float holds exactly, in us: numpy would round it twice."""
+        times = [np.asarray(batch.columns[name]) for name, type_ in self._schema.columns.items() if type_ is Type.TIME]
+        return any((np.abs(ts[ts != MISSING_INT]) > 1 << 53).any() for ts in [batch.ts, *times])
 
     def _by_document(self, batch: Batch, devices: DeviceTable) -> Binary:
         lists: dict[str, list[Any]] = {}

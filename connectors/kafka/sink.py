@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ _MOST_BYTES = 64_000_000
 _KEPT_BYTES = 100_000
 """What is kept of a dead letter that its topic doesn't take whole."""
 _QUEUE_FULL = KafkaError._QUEUE_FULL  # noqa: SLF001  # how confluent-kafka names librdkafka's own errors
+
+
+_MOST_LINGER = 50.0
+"""How long rows may linger, ms: each mark waits for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class KafkaSink:
             error_cb=self._on_error,
         )
         own |= {
+            **_linger(own),
             "delivery.report.only.error": True,
             "queue.buffering.max.messages": 2 * _MOST_WAITING,
             "queue.buffering.max.kbytes": 2_000_000,
@@ -164,3 +170,12 @@ class KafkaSink:
     def _raise(self) -> None:
         if self._error is not None:
             raise KafkaFailure(self._error)
+
+
+def _linger(config: Mapping[str, object]) -> dict[str, str]:
+    """Give the settings of how long rows linger, none beyond what a mark can wait for."""
+    found = {}
+    for name in ("linger.ms", "queue.buffering.max.ms"):
+        with contextlib.suppress(KeyError, ValueError):  # what is no number librdkafka refuses
+            found[name] = str(min(float(str(config[name])), _MOST_LINGER))
+    return found

@@ -135,3 +135,13 @@ def test_different_devices_never_share_an_id(devices: list[list[str]]) -> None:
 def test_the_id_of_a_single_field_is_its_text(text: str) -> None:
     assert join_id([text]) == text.encode()
     assert split_id(text.encode(), 1) == [text]
+
+
+def test_texts_that_a_view_asks_for_are_not_those_of_the_table() -> None:
+    table = DeviceTable(("device",))
+    table.slots(Binary.of([b"a", b"b", b"c"]))
+    view = table.view()
+    table.forget(np.array([1]))
+    table.slots(Binary.of([b"NEW"]))
+    assert view.texts(0) == ["a", "b", "c"]
+    assert table.texts(0) == ["a", "NEW", "c"]

@@ -64,3 +64,11 @@ def test_a_row_that_could_not_be_delivered_is_told_and_counted() -> None:
         sink.flush()
     assert sink.delivery_errors == 1
     sink.close()
+
+
+@pytest.mark.parametrize("name", ["linger.ms", "queue.buffering.max.ms"])
+def test_a_flush_does_not_wait_for_what_should_linger_long(kafka: EmbeddedKafka, name: str) -> None:
+    sink = KafkaSink(kafka.brokers, {name: "60000"})
+    sink.write("out", Binary.of([b"k"]), Binary.of([b"v"]))
+    sink.flush()  # within the test's limit of time
+    sink.close()
