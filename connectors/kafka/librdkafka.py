@@ -15,7 +15,7 @@ from ctypes import c_char_p, c_int, c_int32, c_size_t, c_ssize_t, c_void_p
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, cimpl
+from confluent_kafka import Consumer, Producer, cimpl
 
 ERR, TOPIC, PARTITION, PAYLOAD, LEN, KEY, KEY_LEN, OFFSET, PRIVATE, MESSAGE = 0, 8, 16, 24, 32, 40, 48, 56, 64, 72
 """Of rd_kafka_message_t, where each member stands, and its size; bytes."""
@@ -82,7 +82,8 @@ class Library:
         Raises:
             Unavailable: where it isn't where it should be.
         """
-        handle = c_void_p.from_address(id(client) + object.__basicsize__).value or 0
+        known = isinstance(client, Consumer | Producer)  # another object may be smaller than what is looked at
+        handle = (c_void_p.from_address(id(client) + object.__basicsize__).value or 0) if known else 0
         kind = "consumer" if isinstance(client, Consumer) else "producer"
         if handle % 8 or not _is_mapped(handle) or f"#{kind}-".encode() not in (self.name(handle) or b""):
             message = "confluent-kafka keeps its handle elsewhere"

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from connectors.kafka import memory
 from connectors.kafka.librdkafka import ERR, KEY, KEY_LEN, LEN, MESSAGE, PAYLOAD, PRIVATE, TOPIC, Library
@@ -82,7 +82,7 @@ class Objects:
     def write(self, topic: str, keys: Binary, values: Binary) -> tuple[int, KafkaError | None]:
         """Hand rows over."""
         messages: list[dict[str, Any]] = [
-            {"key": key, "value": value} for key, value in zip(keys.values(), values.values(), strict=True)
+            {"key": key, "value": value} for key, value in zip(keys.to_list(), values.to_list(), strict=True)
         ]
         taken = self._producer.produce_batch(topic, messages, on_delivery=partial(self._delivered, 0))
         if taken == len(messages):
@@ -100,6 +100,8 @@ class Objects:
             )
         except BufferError:
             return KafkaError(KafkaError._QUEUE_FULL)  # noqa: SLF001  # how confluent-kafka names librdkafka's own errors
+        except KafkaException as error:
+            return error.args[0]  # type: ignore[no-any-return]  # always a KafkaError
         return None
 
     def poll(self, seconds: float) -> list[Undelivered]:
