@@ -98,7 +98,14 @@ class Queue:
 
     def close(self) -> None:
         """Drop what is in the queue. To be called before the consumer is closed."""
-        self._library.queue_destroy(self._queue)
+        if self._queue:
+            self._library.queue_destroy(self._queue)
+        self._queue = 0
+
+    def __del__(self) -> None:
+        """Close it: a consumer that ends while its records are held elsewhere waits for them for ever."""
+        if hasattr(self, "_queue"):
+            self.close()
 
     def _event(self, message: int) -> Event:
         head = ctypes.string_at(message, MESSAGE)
