@@ -24,12 +24,13 @@ pytestmark = pytest.mark.timeout(60)
 class Member:
     """A member of the group, with all that it was told and has read."""
 
-    def __init__(self, brokers: str) -> None:
+    def __init__(self, brokers: str, **config: str) -> None:
         self.assigned: dict[Shard, int] = {}
         self.resumed = False
         self.ends: dict[Shard, int] = {}
         self.read: dict[Shard, list[Records]] = defaultdict(list)
-        self.source = KafkaSource(["in"], brokers, {}, "mill", "mill-0", "earliest", self._on_assign, self._on_revoke)
+        own = {name.replace("_", "."): value for name, value in config.items()}
+        self.source = KafkaSource(["in"], brokers, own, "mill", "mill-0", "earliest", self._on_assign, self._on_revoke)
         self.source.stop_at_end()
         self.source.subscribe()
 
@@ -80,3 +81,40 @@ def test_a_group_reads_to_the_end_and_commits_where_it_is() -> None:
         committed = asking.committed([TopicPartition(*shard) for shard in first.assigned], timeout=10)
         assert {(part.topic, part.partition): part.offset for part in committed} == ends
         asking.close()
+
+
+def test_a_shard_that_begins_anew_is_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Librdkafka ends the reading of a shard in the background, and may take its queue away when it is given anew."""
+    with EmbeddedKafka(["in"]) as kafka:
+        sink = KafkaSink(kafka.brokers, {})
+        sink.write("in", Binary.of([b"key"] * 1_000), Binary.of([b"v"] * 1_000))
+        sink.flush()
+        sink.close()
+        member = Member(kafka.brokers, fetch_wait_max_ms="10")
+        member.read_to_the_end()
+        ((shard, end),) = ((shard, end) for shard, end in member.source.positions.items() if end)
+        member.source._ends = None
+        queue: Any = member.source._queue
+        taken: list[Shard] = []
+        take = queue.take
+
+        def noted(topic: str, partition: int) -> None:
+            taken.append((topic, partition))
+            take(topic, partition)
+
+        monkeypatch.setattr(queue, "take", noted)
+        for turn in range(20):
+            taken.clear()
+            member.source._skip_deleted(shard)
+            assert member.source.positions[shard] == 0
+            member.source.read()
+            assert taken == [shard] * 2, turn
+            deadline = time.monotonic() + 5
+            while member.source.positions[shard] < end:
+                assert time.monotonic() < deadline
+                if not member.source.read():
+                    time.sleep(0.001)
+        taken.clear()
+        member.source.read()
+        assert not taken, "something has come"
+        member.source.close()
