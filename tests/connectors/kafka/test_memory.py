@@ -1,4 +1,4 @@
-"""Tests of reading memory that isn't numpy's, and calling C functions, from kernels."""
+"""Memory that isn't numpy's is read, copied and called by kernels, byte for byte."""
 
 from __future__ import annotations
 
@@ -6,32 +6,71 @@ import ctypes
 import struct
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connectors.kafka import memory
 from operators.kernel import kernel
 
 
 @kernel
-def _read(address, out, data):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    out[0], out[1] = memory.int32(address), memory.int64(address + 4)
-    memory.copy(address + 12, 5, data, 2)
-    out[2] = memory.address(data)
+def _read(begin, out):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    for row in range(out.shape[1]):
+        out[0, row], out[1, row] = memory.int32(begin + row), memory.int64(begin + row)
 
 
 @kernel
-def _call(function, first, second):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    return memory.call(function, first, second)
+def _copy(begin, size, out, at):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    memory.copy(begin, size, out, at)
 
 
-def test_numbers_and_bytes_are_read_at_any_address() -> None:
-    buffer = ctypes.create_string_buffer(struct.pack("<iq5s", -7, -(2**40), b"hello"))
-    out, data = np.zeros(3, np.int64), np.zeros(9, np.uint8)
-    _read(ctypes.addressof(buffer), out, data)
-    assert out.tolist() == [-7, -(2**40), data.ctypes.data]
-    assert data.tobytes() == b"\0\0hello\0\0"
+@kernel
+def _address_of(array):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    return memory.address(array)
 
 
-def test_a_c_function_is_called_with_two_words() -> None:
-    kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
-    subtract = kind(lambda first, second: first - second)
-    assert _call(ctypes.cast(subtract, ctypes.c_void_p).value, 5, 2**40) == 5 - 2**40
+@kernel
+def _call_each(function, firsts, seconds, out):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    for row in range(len(out)):
+        out[row] = memory.call(function, firsts[row], seconds[row])
+
+
+@given(st.binary(min_size=8, max_size=100))
+def test_numbers_are_read_wherever_they_stand(data: bytes) -> None:
+    held = ctypes.create_string_buffer(data, len(data))
+    out = np.empty((2, len(data) - 7), np.int64)
+    _read(ctypes.addressof(held), out)
+    assert out[0].tolist() == [struct.unpack_from("<i", data, at)[0] for at in range(out.shape[1])]
+    assert out[1].tolist() == [struct.unpack_from("<q", data, at)[0] for at in range(out.shape[1])]
+
+
+@given(st.binary(max_size=100), st.integers(0, 9), st.data())
+def test_bytes_are_copied_and_no_others_are_written(data: bytes, at: int, draw: st.DataObject) -> None:
+    size = draw.draw(st.integers(0, len(data)))
+    held = ctypes.create_string_buffer(data, len(data) + 1)
+    out = np.full(at + size + 9, 0xAA, np.uint8)
+    _copy(ctypes.addressof(held), size, out, at)
+    assert out.tobytes() == b"\xaa" * at + data[:size] + b"\xaa" * 9
+
+
+@pytest.mark.parametrize("array", [np.arange(9), np.arange(9)[3:], np.zeros((2, 3), np.uint8), np.empty(0, np.int32)])
+def test_the_address_of_an_array_is_where_its_data_stands(
+    array: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+) -> None:
+    assert _address_of(array) == array.ctypes.data
+
+
+def test_a_function_gets_two_words_and_gives_one() -> None:
+    made = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(lambda first, second: first - 3 * second)
+    firsts, seconds = np.array([0, 1, -(2**62), 2**62]), np.array([0, -1, 5, 2**40])
+    out = np.empty(4, np.int64)
+    _call_each(ctypes.cast(made, ctypes.c_void_p).value, firsts, seconds, out)
+    assert out.tolist() == (firsts - 3 * seconds).tolist()
+
+
+def test_a_function_of_a_library_is_called() -> None:
+    function = ctypes.cast(ctypes.CDLL(None).labs, ctypes.c_void_p).value
+    out = np.empty(3, np.int64)
+    _call_each(function, np.array([-5, 0, 2**40]), np.zeros(3, np.int64), out)
+    assert out.tolist() == [5, 0, 2**40]
