@@ -67,7 +67,7 @@ def run(
         Allocator,
         typer.Option(
             envvar="TELEMILL_ALLOCATOR",
-            help="Where memory comes from. With mimalloc, jemalloc or tcmalloc reading from Kafka costs less; auto takes "
+            help="Where memory comes from. With mimalloc, jemalloc or tcmalloc reading from Kafka may cost less; auto takes "
             "the first that is installed (on Linux), and the run starts itself again with it. system leaves it to the C "
             "library.",
         ),

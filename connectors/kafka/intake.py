@@ -2,8 +2,8 @@
 
 The Consumer stays confluent-kafka's: the group, its rebalances, positions, security and errors go through it. Only the
 records don't: the queue of each partition that the group gives is forwarded to one queue of our own before it is fetched,
-`rd_kafka_consume_batch_queue` takes messages from there, and a kernel copies them into one buffer and frees them. That
-costs a tenth of a Python object a message.
+`rd_kafka_consume_batch_queue` takes messages from there, and a kernel copies them into one buffer and frees them. No
+Python object is made of a message.
 """
 
 from __future__ import annotations

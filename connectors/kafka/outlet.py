@@ -7,7 +7,6 @@ sink doesn't see.
 from __future__ import annotations
 
 import ctypes
-import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,11 +20,9 @@ from connectors.kafka.librdkafka import ERR, KEY, KEY_LEN, LEN, MESSAGE, PAYLOAD
 from operators.binary import Binary
 from operators.kernel import kernel
 
-log = logging.getLogger("telemill.kafka")
-
 _ANY_PARTITION, _COPY = -1, 2
 """Of rd_kafka_produce_batch: the partitioner chooses, and the bytes are copied."""
-_DELIVERY, _LOG, _ERROR = 0x1, 0x4, 0x8
+_DELIVERY, _ERROR = 0x1, 0x8
 """Types of librdkafka's events."""
 _TOPIC, _VALUE, _KEY, _OPAQUE, _FLAGS, _HEADER = 1, 4, 5, 6, 7, 9
 """Types of what rd_kafka_produceva is given."""
@@ -49,7 +46,10 @@ class Outlet(Protocol):
     """A way into a producer."""
 
     def write(self, topic: str, keys: Binary, values: Binary) -> tuple[int, KafkaError | None]:
-        """Hand rows over, in order: how many were taken, the first ones; and why not the next, if not."""
+        """Hand rows over, in order: how many were taken, up to the first that wasn't; and why not that, if not.
+
+        Where the queue is full none behind it was taken either; where that row is too large they may have been.
+        """
         ...
 
     def write_letter(

@@ -107,7 +107,7 @@ class KafkaSource:
         try:
             self._queue = Queue(self._consumer)
         except Unavailable as reason:
-            log.warning("reading through confluent-kafka's objects, at a third of the speed: %s", reason)
+            log.warning("reading through confluent-kafka's objects, at a fraction of the speed: %s", reason)
         self._topics = list(topics)
 
     def subscribe(self) -> None:

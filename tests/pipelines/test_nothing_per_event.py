@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import gc
+import io
 import sys
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 from types import FrameType
 from typing import Any
 
+import fastavro
 import orjson
 import pytest
 
-from connectors.codec.base import Records
+from connectors.codec.base import Encoder, Records
 from pipelines import config
 from pipelines.plan import Pipeline
 from pipelines.shard import Shard
 from tests.pipelines.motes import pipeline, records, shard
 
 DEVICES = 20
+NONE: Mapping[str, Encoder] = {}
 WARM = 20_000
 
 
@@ -47,8 +51,12 @@ def made(count: int, first: int, kettle: int | None = None) -> Records:
     return records(values, first)
 
 
-def calls(mill: Shard, batch: Records) -> tuple[Counter[tuple[str, str]], dict[str, int]]:
-    """Count the calls of Python and C functions while a batch is processed; say how many rows each stream had."""
+def calls(
+    mill: Shard, batch: Records, encoders: Mapping[str, Encoder] = NONE
+) -> tuple[Counter[tuple[str, str]], dict[str, int]]:
+    """Count the calls of Python and C functions while a batch is processed, and rows are written by the encoder of their
+    stream; say how many rows each stream had.
+    """
     found: Counter[tuple[str, str]] = Counter()
 
     def note(frame: FrameType, event: str, argument: Any) -> None:
@@ -60,6 +68,8 @@ def calls(mill: Shard, batch: Records) -> tuple[Counter[tuple[str, str]], dict[s
     sys.setprofile(note)
     try:
         product = mill.process(batch)
+        for stream, encoder in encoders.items():
+            encoder.encode(product.rows[stream], product.devices)
     finally:
         sys.setprofile(None)
         gc.enable()
@@ -135,4 +145,79 @@ def test_nor_does_any_kind_of_field(device: str, unit: str, fields: str, tmp_pat
     mill.process(of_every_kind(10_000, 0))
     few, _ = calls(mill, of_every_kind(1_000, 10_000))
     many, _ = calls(mill, of_every_kind(10_000, 20_000))
+    assert many - few == Counter()
+
+
+FROM_BYTES_TO_BYTES = """\
+name: mill
+source:
+  kafka: {{topics: [raw]}}
+  format: {read}
+  device: id
+  time: {{field: ts, unit: ms}}
+  fields: {{watts: float}}
+steps:
+  - window: {{tumbling: 1m, aggregate: {{n: count(), mean: mean(watts), high: max(watts)}}}}
+  - id: odd
+    from: source
+    detect: {{zscore: {{field: watts}}}}
+sinks:
+  - {{from: window, kafka: {{topic: out}}, format: {written}}}
+  - {{from: odd, when: score > 20, kafka: {{topic: alerts}}}}
+"""
+SCHEMA = {
+    "type": "record",
+    "name": "reading",
+    "fields": [
+        {"name": "id", "type": "string"},
+        {"name": "ts", "type": "long"},
+        {"name": "watts", "type": ["null", "double"]},
+    ],
+}
+
+
+def avro(document: dict[str, Any]) -> bytes:
+    """Write a document by the schema."""
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, fastavro.parse_schema(SCHEMA), document)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("written", ["json", "avro"])
+@pytest.mark.parametrize(
+    ("read", "write"), [("json", orjson.dumps), ("{avro: {schema: reading.avsc}}", avro)], ids=["json", "avro"]
+)
+def test_nor_does_either_format_from_bytes_to_bytes(
+    read: str, write: Callable[[dict[str, Any]], bytes], written: str, tmp_path: Path
+) -> None:
+    (tmp_path / "reading.avsc").write_bytes(orjson.dumps(SCHEMA))
+    file = tmp_path / "mill.yaml"
+    file.write_text(FROM_BYTES_TO_BYTES.format(read=read, written=written))
+    motes = config.read(file, {})
+    mill = shard(motes, ["window"])
+    sink = motes.sinks[0]
+    assert sink.schema is not None
+    encoders = {"window": sink.format.encoder(sink.schema, "window")}
+
+    def ten_minutes(count: int, number: int) -> Records:
+        """Make so many records of the same ten minutes, so that as many windows close."""
+        return records(
+            [
+                write(
+                    {
+                        "id": f"dev-{row % DEVICES}",
+                        "ts": 600_000 * number + 600_000 * row // count,
+                        "watts": 20 + row % 7 / 4,
+                    }
+                )
+                for row in range(count)
+            ],
+            10_000 * number,
+        )
+
+    for number in (0, 1):
+        calls(mill, ten_minutes(10_000, number), encoders)
+    few, streams = calls(mill, ten_minutes(1_000, 2), encoders)
+    many, streams_of_many = calls(mill, ten_minutes(10_000, 3), encoders)
+    assert streams["window"] == streams_of_many["window"] == 10 * DEVICES
     assert many - few == Counter()
