@@ -28,7 +28,7 @@ class Records:
         values: the bytes of each record, missing for a record without a value.
         keys: the key of each record, missing for a record without one.
         timestamp: int64, the record's own time, us since the epoch; -1 where it has none.
-        offset: int64, strictly increasing.
+        offset: int64, increasing; readings of one record share it.
     """
 
     topic: str
@@ -141,8 +141,9 @@ def merge(decoded: Decoded, left: NDArray[np.intp], rest: Decoded) -> Decoded:
     dead = tuple(Dead(int(left[row]), reason) for row, reason in rest.dead)
     if not len(decoded.offset):
         return replace(rest, dead=dead)
-    # Both are in order of offset, so together they are a merge.
-    order = np.argsort(np.concatenate([decoded.offset, rest.offset]), kind="stable")
+    # By their places and not by their offsets: several readings may be of one record.
+    taken = np.delete(np.arange(len(decoded.offset) + len(left)), left)
+    order = np.argsort(np.concatenate([taken, np.delete(left, [row for row, _ in rest.dead])]), kind="stable")
     columns = {name: join_columns([column, rest.columns[name]]) for name, column in decoded.columns.items()}
     return Decoded(
         Binary.concat([decoded.device, rest.device]).take(order),

@@ -1,0 +1,57 @@
+"""Records that hold several readings each: what a format splits them into, and how rows of readings become a record's again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from connectors.codec.base import Dead, Decoded, Records
+from operators.batch import Text
+
+
+class Split(NamedTuple):
+    """Records taken apart.
+
+    Attributes:
+        readings: what each holds, in order, as records of their own: key, time and offset are those of the record.
+        record: intp, never falling, the place of the record that each reading stands in. A record without readings has none.
+        dead: places of records that couldn't be taken apart, and why. None of their readings is among the others.
+    """
+
+    readings: Records
+    record: NDArray[np.intp]
+    dead: Mapping[int, str]
+
+
+def whole(decoded: Decoded, split: Split) -> Decoded:
+    """Take the rows of readings as those of their records: one with a reading that can't be processed is dead as a whole.
+
+    So a dead letter, which is the record as it came, can be mended and sent again without what was good in it being counted
+    twice.
+
+    Args:
+        decoded: what was made of `split.readings`.
+        split: the records taken apart.
+
+    Returns:
+        The rows; the dead are places of records.
+    """
+    dead = dict(split.dead)
+    for row, reason in decoded.dead:
+        record = split.record[row]
+        first = int(np.searchsorted(split.record, record))
+        dead.setdefault(int(record), f"reading {row - first}: {reason}")
+    letters = [Dead(row, reason) for row, reason in sorted(dead.items())]
+    if not decoded.dead:
+        return replace(decoded, dead=letters)
+    of_row = np.delete(split.record, [row for row, _ in decoded.dead])
+    kept = np.flatnonzero(~np.isin(of_row, list(dead)))
+    columns = {
+        name: column.take(kept) if isinstance(column, Text) else column[kept]
+        for name, column in decoded.columns.items()
+    }
+    return Decoded(decoded.device.take(kept), decoded.ts[kept], decoded.offset[kept], columns, letters)
