@@ -89,6 +89,11 @@ class _State:
         self._for = spec.for_
         self._raise, self._clear = spec._compile(inputs.schema)  # noqa: SLF001  # its own spec
         self._devices = inputs.devices
+        self._punctuated = inputs.punctuated
+        outputs = spec.outputs(inputs.schema)
+        self._types = outputs[""].columns
+        # What comes out of most small batches: nothing.
+        self._no_rows, self._no_late = Batch.empty(self._types), Batch.empty(outputs["late"].columns)
         self._seed = f"{inputs.pipeline}\0{inputs.step}\0".encode().replace(b"%", b"%%") + b"%b\0%d\0%d"
         self._texts = {"pipeline": inputs.pipeline, "alert": inputs.step, "severity": spec.severity}
         self._slots: NDArray[np.int64] = (resume or {"slots": np.empty((4, 0), np.int64)})["slots"].copy()
@@ -121,9 +126,16 @@ class _State:
             began,
         )
         rejects = [Reject(int(batch.offset[row]), reason) for row, reason in dict(failed).items()]
-        late = batch.take(np.flatnonzero(change < 0))
-        # The rows that change nothing go on as punctuations: a window behind must not wait for the next alert.
-        return Outputs(self._rows(batch.keeping(change > 0), change, began), {"late": late}, rejects)
+        older, changed = np.flatnonzero(change < 0), np.flatnonzero(change > 0)
+        late = batch.take(older) if len(older) else self._no_late
+        if self._punctuated:
+            # The rows that change nothing go on as punctuations: a window behind must not wait for the next alert.
+            rows = self._rows(batch.keeping(change > 0), change, began)
+        elif len(changed):
+            rows = self._rows(batch.take(changed), change[changed], began[:, changed])
+        else:
+            rows = self._no_rows
+        return Outputs(rows, {"late": late}, rejects)
 
     def _rows(self, batch: Batch, change: NDArray[np.int8], began: NDArray[np.int64]) -> Batch:
         rows = np.flatnonzero(batch.live)

@@ -67,12 +67,14 @@ class Inputs:
         devices: the shard's device table.
         pipeline: the pipeline's name.
         step: the id of the step.
+        punctuated: whether punctuations are wanted of it; nobody reads them where only a sink is behind.
     """
 
     schema: Schema
     devices: DeviceTable
     pipeline: str = "pipeline"
     step: str = "step"
+    punctuated: bool = True
 
 
 class Reject(NamedTuple):

@@ -42,11 +42,13 @@ class _State:
     def __init__(self, spec: Filter, inputs: Inputs) -> None:
         self._where = Expression(spec.where, inputs.schema, ("where",), Type.BOOL)
         self._devices = inputs.devices
+        self._punctuated = inputs.punctuated
 
     def on_batch(self, batch: Batch) -> Outputs:
         holds, failed = self._where.evaluate(batch, self._devices)
         rejects = [Reject(int(batch.offset[row]), reason) for row, reason in failed]
-        return Outputs(batch.keeping(np.asarray(holds) == 1), rejects=rejects)
+        kept = np.asarray(holds) == 1
+        return Outputs(batch.keeping(kept) if self._punctuated else batch.take(np.flatnonzero(kept)), rejects=rejects)
 
     def snapshot(self) -> Snapshot:
         return {}

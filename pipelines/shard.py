@@ -122,7 +122,7 @@ class Shard:
         made: set[str] = set()
         """Streams whose rows a step has made, so that no single record stands behind one."""
         for step in pipeline.steps:
-            inputs = Inputs(streams[step.source], self._devices, pipeline.name, step.id)
+            inputs = Inputs(streams[step.source], self._devices, pipeline.name, step.id, step.id in self._read)
             if step.source in made:
                 made |= {step.id, *(f"{step.id}.{side}" for side in step.schemas)}
             elif step.spec.makes_rows:
@@ -131,7 +131,7 @@ class Shard:
         # The condition of a sink is a filter behind its stream; several sinks may share one.
         for sink in {sink.written: sink for sink in pipeline.sinks}.values():
             if sink.when is not None:
-                inputs = Inputs(streams[sink.stream], self._devices, pipeline.name, sink.written)
+                inputs = Inputs(streams[sink.stream], self._devices, pipeline.name, sink.written, punctuated=False)
                 self._steps.append((sink.written, sink.stream, sink.stream in made, sink.when.build(inputs)))
         remembering = {step.id for step in pipeline.steps if step.spec.remembers}
         self.stateful = tuple(name for name, _, _, state in self._steps if name in remembering and state.snapshot())
@@ -199,7 +199,10 @@ class Shard:
 
     def _forget(self, batch: Batch) -> None:
         """Free the slots of devices that were forgotten within a batch and didn't come again."""
-        gone = np.unique(batch.device[batch.watermark >= FORGET])
+        ends = batch.watermark >= FORGET
+        if not ends.any():
+            return
+        gone = np.unique(batch.device[ends])
         gone = gone[~self._clock.knows(gone)]
         self._devices.forget(gone)
         self.counts.forgotten += len(gone)
@@ -210,9 +213,8 @@ class Shard:
         self.counts.records += records
         self.counts.dead += len(letters)
         watched = {name: streams[name].data() for name in self._watch if name in streams}
-        return Product(
-            records, {name: rows for name, rows in watched.items() if len(rows)}, letters, self._devices.view()
-        )
+        live = {name: rows for name, rows in watched.items() if len(rows)}
+        return Product(records, live, letters, self._devices.view() if live else self._devices)
 
 
 def _letter(records: Records, row: int, reason: str) -> Letter:

@@ -2,8 +2,8 @@
 
 What flows are batches of records, then what the shards made of them, and marks. A mark carries the positions of all
 that was read before it; when it is written, the rows of those records have been handed over, so once they are delivered
-the positions are committed. Nothing is committed anywhere else but where a shard leaves, which happens while reading,
-when the flow is empty.
+the positions are committed. Work goes on meanwhile, until the next mark, which waits. Nothing is committed anywhere else
+but where a shard leaves, which happens while reading, when the flow is empty.
 """
 
 from __future__ import annotations
@@ -149,6 +149,8 @@ class Worker:
         self._held: dict[Name, _Held] = {}
         self._counts = Counts()
         self._in_flow = 0
+        self._due: dict[Name, int] = {}
+        """The positions of marks that were written; the rows before them may not be delivered yet."""
         self._mark_at = 0.0
         self._closing = False
         source = self._pipeline.source
@@ -208,7 +210,7 @@ class Worker:
         return made
 
     def write(self, items: Iterable[Written]) -> None:
-        """Hand rows over to Kafka; at a mark, wait until they are delivered and commit."""
+        """Hand rows over to Kafka, and see to what marks say."""
         try:
             for item in items:
                 if self._run.failure is None:
@@ -230,6 +232,7 @@ class Worker:
         self._instance.release()
 
     def _read(self) -> list[Read]:
+        self._settle(wait=False)
         items: list[Read] = [*self._source.read()]
         now = time.monotonic()
         for item in items:
@@ -289,9 +292,10 @@ class Worker:
 
     def _write(self, item: Written) -> None:
         if isinstance(item, Mark):
-            for sink in self._sinks:
-                sink.flush()
-            self._source.commit(item.positions, wait=item.last)
+            if self._due or item.last:
+                self._deliver()
+            self._due |= item.positions
+            self._settle(wait=item.last)
             return
         if self._run.options.on_product is not None:
             self._run.options.on_product(item)
@@ -301,6 +305,17 @@ class Worker:
                 if encoder is not None:
                     sink.write(topic, keys, encoder.encode(batch, item.devices))
         self._write_letters(item.letters)
+
+    def _deliver(self) -> None:
+        """Wait until all rows are delivered."""
+        for sink in self._sinks:
+            sink.flush()
+
+    def _settle(self, *, wait: bool) -> None:
+        """Commit the positions that are due, if all rows are delivered."""
+        if self._due and all(sink.delivered() for sink in self._sinks):
+            self._source.commit(self._due, wait=wait)
+            self._due = {}
 
     def _write_letters(self, letters: Iterable[Letter]) -> None:
         routes = self._routes.get(DEAD, ())
@@ -339,10 +354,10 @@ class Worker:
             return  # a good end has committed with its last mark, and another must not commit
         mine = {name: self._source.positions[name] for name in names if name in self._held}
         if mine and not lost:
-            for sink in self._sinks:
-                sink.flush()
+            self._deliver()
             self._source.commit(mine, wait=True)
         for name, position in mine.items():
+            self._due.pop(name, None)
             self._counts.add(self._held.pop(name).shard.counts)
             log.info("shard %s[%d] %s at offset %d", *name, "lost" if lost else "handed over", position)
 

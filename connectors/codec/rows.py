@@ -15,6 +15,7 @@ from operators.devices import DeviceTable, split_ids
 
 FLOAT, INT, BOOL, TEXT, ID = range(5)
 """What a cell is: a number, a text, or the part of a device's id."""
+_FEW = 16
 _KINDS = {Type.FLOAT: FLOAT, Type.INT: INT, Type.TIME: INT, Type.BOOL: BOOL}
 
 
@@ -97,6 +98,7 @@ class Rows:
 
 
 def _bytes_of(column: Text, written: Callable[[str], bytes]) -> Binary:
-    used = column.compact()
+    # To find which texts are used costs more than to write a few that aren't.
+    used = column if len(column.values) <= len(column) + _FEW else column.compact()
     table = Binary.of([*map(written, used.values), None])  # code -1 is the last
     return table.take(used.codes)

@@ -107,11 +107,21 @@ class KafkaSink:
         Raises:
             KafkaFailure: if a message couldn't be delivered.
         """
-        self._poll(0)
-        while self._outlet.waiting():  # a letter that is cut is sent again
+        while not self.delivered():
             self._poll(0.01)
+
+    def delivered(self) -> bool:
+        """Say whether everything handed over is delivered; doesn't wait.
+
+        Raises:
+            KafkaFailure: if a message couldn't be delivered.
+        """
+        self._poll(0)
+        if self._outlet.waiting():  # a letter that is cut is sent again
+            return False
         self._bytes = 0
         self._letters.clear()
+        return True
 
     def close(self) -> None:
         """Drop what wasn't delivered: this is for the end of a run that failed, or one that has flushed."""

@@ -117,7 +117,11 @@ class WindowState(ABC):
         self._devices = inputs.devices
         self.time = inputs.schema.time
         self._final = spec.marks_final()
-        self.types = spec.outputs(inputs.schema)[""].columns
+        outputs = spec.outputs(inputs.schema)
+        self.types = outputs[""].columns
+        # What comes out of most small batches: nothing.
+        self._no_rows = Batch.empty(self.types)
+        self._no_late = Batch.empty(outputs["late"].columns) if "late" in outputs else None
         calls = self.calls(spec, inputs.schema)
         self.panes = Panes(calls, self.empty_slot(), resume)
         self._plan = Plan()
@@ -168,10 +172,12 @@ class WindowState(ABC):
             self.panes.reserve(0, 2 * self.panes.free_count if stuck else 3 * len(batch) + 64)
         rejects = [Reject(int(batch.offset[row]), reason) for row, reason in dict(failed).items()]
         output = self.output(batch, given, np.concatenate(late, axis=1))
-        return replace(output, rejects=rejects, partly_late=partly_late)
+        return replace(output, rejects=rejects, partly_late=partly_late) if rejects or partly_late else output
 
     def output(self, batch: Batch, given: list[Batch], late: NDArray[np.int64]) -> Outputs:
         """Put together what the plans gave, and the late rows with the window they missed and by how much."""
+        if self._no_late is not None and not late.shape[1]:
+            return Outputs(Batch.concat(given), {"late": self._no_late})
         row, start, end = late
         missed = batch.take(row)
         late_by = (missed.watermark - end) / UNITS["s"]
@@ -180,6 +186,8 @@ class WindowState(ABC):
 
     def rows(self, batch: Batch, given: NDArray[np.int64]) -> Batch:
         """Make a row of each window that is given, and the punctuations between them."""
+        if not given.shape[1]:
+            return self._no_rows
         pane, row = given[PANE], given[ROW]
         live = pane >= 0
         columns: dict[str, Column] = {"window_start": given[START].copy(), "window_end": given[STOP].copy()}

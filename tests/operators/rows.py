@@ -173,9 +173,10 @@ def cut(rows: Sequence[Row], cuts: Iterable[int]) -> list[Sequence[Row]]:
 class Runner:
     """Puts rows through an operator, piece by piece, with a device table that grows as the rows come."""
 
-    def __init__(self, spec: Operator, schema: Schema = SCHEMA) -> None:
+    def __init__(self, spec: Operator, schema: Schema = SCHEMA, *, punctuated: bool = True) -> None:
         """Make an empty state."""
         self.spec = spec
+        self.punctuated = punctuated
         self.schema = schema
         self.schemas = spec.outputs(schema)
         self.devices = DeviceTable(schema.device)
@@ -183,7 +184,7 @@ class Runner:
         self._made: list[Outputs] = []
 
     def _build(self, resume: Snapshot | None) -> State:
-        return self.spec.build(Inputs(self.schema, self.devices, PIPELINE, STEP), resume)
+        return self.spec.build(Inputs(self.schema, self.devices, PIPELINE, STEP, self.punctuated), resume)
 
     def put(self, rows: Sequence[Row]) -> Made:
         """Put rows through at once, then scribble over the batch: a state may neither change it nor hold on to it."""

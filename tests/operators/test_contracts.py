@@ -128,6 +128,18 @@ def test_a_state_takes_nothing_but_copies_from_a_snapshot(kind: tuple[str, ...],
 
 
 @every_kind
+@settings(max_examples=20)
+@given(data=st.data())
+def test_where_punctuations_are_not_wanted_the_rows_are_the_same(kind: tuple[str, ...], data: st.DataObject) -> None:
+    spec, rows = drawn(data, kind)
+    whole = Runner(spec).put(rows)
+    found = Runner(spec, punctuated=False).put(rows)
+    assert found.rejects == whole.rejects
+    for side, made in whole.rows.items():
+        assert [row for row in found.rows[side] if row.live] == [row for row in made if row.live], f"output `{side}`"
+
+
+@every_kind
 @given(data=st.data())
 def test_the_kernel_equals_the_oracle(kind: tuple[str, ...], data: st.DataObject) -> None:
     spec, rows = drawn(data, kind)

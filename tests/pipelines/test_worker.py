@@ -100,6 +100,8 @@ class Sink:
         self.rows: list[bytes] = []
         self.topics: dict[str, list[bytes]] = {}
         self.failure: str | None = None
+        self.waiting = False
+        self.flushes = 0
 
     def write(self, topic: str, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         assert len(keys) == len(values)
@@ -107,8 +109,14 @@ class Sink:
         self.topics.setdefault(topic, []).extend(values)
 
     def flush(self) -> None:
+        self.flushes += 1
+        self.waiting = False
+        self.delivered()
+
+    def delivered(self) -> bool:
         if self.failure is not None:
             raise KafkaFailure(self.failure)
+        return not self.waiting
 
     def close(self) -> None: ...
 
@@ -163,6 +171,54 @@ def test_a_mark_carries_what_has_moved_since_the_one_before(play: Callable[..., 
     assert marks(played.turn()) == [{ONE: 2}]
     assert marks(played.turn()) == []
     assert [positions for positions, _ in played.source.committed] == [{ZERO: 0, ONE: 0}, {ONE: 2}]
+
+
+def test_positions_are_committed_once_their_rows_are_delivered_and_work_goes_on_meanwhile(
+    play: Callable[..., Played],
+) -> None:
+    played = play(PIPELINE.replace("1us", "100ms"))
+    played.source.hand(ZERO, ONE)
+    played.turn()
+    played.source.committed.clear()
+    played.sink.waiting = True
+    played.now += 1
+    played.source.coming = [records(ZERO, 0, 0.1, 1.5)]
+    assert marks(played.turn()) == [{ZERO: 2}]
+    played.source.coming = [records(ZERO, 2, 1.6)]
+    played.turn()
+    assert (played.source.committed, played.sink.flushes) == ([], 0), "the second batch didn't wait"
+    played.sink.waiting = False
+    played.turn()
+    assert played.source.committed == [({ZERO: 2}, False)]
+
+
+def test_a_mark_waits_for_the_rows_of_the_one_before(play: Callable[..., Played]) -> None:
+    played = play()
+    played.source.hand(ZERO)
+    played.turn()
+    played.source.committed.clear()
+    for at in range(2):
+        played.sink.waiting = True
+        played.now += 1
+        played.source.coming = [records(ZERO, at, 0.1)]
+        played.turn()
+        assert played.sink.flushes == at
+    assert played.source.committed == [({ZERO: 2}, False)]
+
+
+def test_positions_that_are_due_go_with_a_shard_that_is_lost(play: Callable[..., Played]) -> None:
+    played = play()
+    played.source.hand(ZERO, ONE)
+    played.turn()
+    played.source.committed.clear()
+    played.sink.waiting = True
+    played.now += 1
+    played.source.coming = [records(ZERO, 0, 0.1), records(ONE, 0, 0.1)]
+    played.turn()
+    played.source.revoke([ONE], True)
+    played.sink.waiting = False
+    played.turn()
+    assert played.source.committed == [({ZERO: 1}, False)]
 
 
 def test_a_commit_that_failed_is_made_up_by_the_next_mark(play: Callable[..., Played]) -> None:
