@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.codec.base import Decoded, Reading, Records
-from connectors.codec.json_kernel import BETWEEN, DEEP, FIVES, KEYS, POWERS, SHAPES, VALUES, scan
+from connectors.codec.json_kernel import BETWEEN, DEEP, KEYS, SHAPES, VALUES, scan
+from connectors.codec.number import FIVES, POWERS
 from connectors.codec.puts import Puts
 
 
