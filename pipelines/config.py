@@ -193,7 +193,7 @@ def _refuse_ours(located: Located, config: Mapping[str, str], at: At) -> None:
 
 
 def _format(located: Located, value: object, at: At) -> Format | None:
-    """Read `json`, `avro`, or one of them with options."""
+    """Read the name of a format, or a format with options."""
     known = formats()
     options: Any = {}
     name = value if isinstance(value, str) else None

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
-from connectors.codec.base import formats
+from connectors.codec.base import Format, formats, written
 from operators.aggregate.base import Aggregate, aggregates
 from operators.base import Operator, kinds
 from operators.batch import Type
@@ -41,8 +41,8 @@ def schema() -> Json:
     refs, specs = _specs()
     pipeline = specs.pop(_name(refs[PipelineSpec]))
     _add_forms(specs)
-    for name in ("SourceSpec", "SinkSpec"):
-        specs[name]["properties"]["format"]["anyOf"] = list(_formats(refs))
+    for name, found in (("SourceSpec", formats()), ("SinkSpec", written())):
+        specs[name]["properties"]["format"]["anyOf"] = list(_formats(found, refs))
     for operator in kinds().values():
         aggregate = specs[_name(refs[operator])]["properties"].get("aggregate")
         if aggregate is not None:
@@ -170,10 +170,10 @@ def _add_forms(specs: Mapping[str, Json]) -> None:
     specs["KafkaSinkSpec"]["properties"]["config"]["anyOf"] = [settings, _NULL]
 
 
-def _formats(refs: Mapping[type[BaseModel], str]) -> Iterable[Json]:
+def _formats(found: Mapping[str, type[Format]], refs: Mapping[type[BaseModel], str]) -> Iterable[Json]:
     """Give the forms of `format`: `json`, or `{json: {...}}`."""
-    yield {"enum": list(formats())}
-    for name, spec in formats().items():
+    yield {"enum": list(found)}
+    for name, spec in found.items():
         body = _described(spec, [{"$ref": refs[spec]}, _NULL])
         yield {"type": "object", "properties": {name: body}, "required": [name], "additionalProperties": False}
 

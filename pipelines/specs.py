@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from connectors.codec.base import Unit
+from connectors.codec.base import Unit, formats, written
 from operators.base import unfit
 from operators.duration import UNITS, Duration, PositiveDuration
 
@@ -143,7 +143,7 @@ class SourceSpec(_Spec):
     """Where records come from, and what is read of each."""
 
     kafka: KafkaSourceSpec = Field(description="the topics to read")
-    format: Any = Field("json", description="json or avro")
+    format: Any = Field("json", description=f"one of {', '.join(formats())}, or one with options")
     device: Annotated[DeviceSpec, BeforeValidator(_as_device)] = Field(
         description="the field or fields that name a device"
     )
@@ -169,7 +169,7 @@ class SinkSpec(_Spec):
         None, description="SQL condition over the columns of the row; only rows for which it holds are written"
     )
     kafka: KafkaSinkSpec = Field(description="the topic to write to")
-    format: Any = Field("json", description="json or avro")
+    format: Any = Field("json", description=f"one of {', '.join(written())}, or one with options")
 
 
 class TestSpec(_Spec):

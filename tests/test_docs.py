@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from connectors.codec.base import formats, written
 from operators.aggregate.base import aggregates
 from operators.base import kinds
 from pipelines import config
@@ -55,6 +56,12 @@ def test_the_mistake_in_the_readme_is_told_as_it_says(tmp_path: Path, monkeypatc
     with pytest.raises(ConfigError) as caught:
         config.read(Path("my.yaml"), {})
     assert shown in f"{caught.value}\n"
+
+
+def test_the_readme_names_every_format_where_it_tells_of_sources_and_sinks() -> None:
+    source, sinks = (README.partition(f"**{part}")[2].partition("\n\n")[0] for part in ("Source.", "Sinks"))
+    assert set(formats()) == set(re.findall(r"`\{?(\w+)", source.partition("`format` is")[2].partition(". Further")[0]))
+    assert set(written()) == set(re.findall(r"`(\w+)`", sinks.partition("keyed by")[0]))
 
 
 def test_the_readme_names_every_operator_and_aggregate() -> None:

@@ -103,6 +103,12 @@ class Reading:
     unit: Unit
     future: int
 
+    def places(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """List all that is read: where the pipeline's source says so, and the path in a record."""
+        fields = [(("fields", field.name), field.path) for field in self.fields]
+        device = [(("device",), path) for path in self.device]
+        return [*fields, *device, *([(("time",), self.time)] if self.time else [])]
+
 
 class Dead(NamedTuple):
     """A record that can't be processed: its place among the records, and why."""
@@ -183,7 +189,12 @@ class Format(BaseModel):
     def sink_problems(self, schema: Schema) -> Sequence[Problem]:
         """Say what keeps rows of this schema from being written so."""
         del schema
-        return ()
+        if type(self) in written().values():
+            return ()
+        name = type(self).__name__.lower()
+        return [
+            Problem((), f"a format that rows are written in: {', '.join(written())}", f"`{name}`, which is only read")
+        ]
 
     def decoder(self, reading: Reading) -> Decoder:
         """Make a decoder."""
@@ -203,9 +214,18 @@ def formats() -> dict[str, type[Format]]:
     """Find every format by its name in YAML.
 
     >>> sorted(formats())
-    ['avro', 'json']
+    ['avro', 'csv', 'json']
     """
     return {name: found for (name,), found in classes_of("connectors.codec", Format).items()}
+
+
+def written() -> dict[str, type[Format]]:
+    """Find the formats that rows can be written in, those with an encoder.
+
+    >>> sorted(written())
+    ['avro', 'json']
+    """
+    return {name: found for name, found in formats().items() if found.encoder is not Format.encoder}
 
 
 def cells(column: Column, type_: Type) -> list[Any]:

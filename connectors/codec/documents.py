@@ -68,8 +68,14 @@ class Documents:
         dead = [Dead(row, reason) for row, reason in sorted(self.bad.items())]
         return Decoded(Binary.of(compress(device, good.tolist())), ts[good], records.offset[good], kept, dead)
 
-    def _pick(self, path: Sequence[str]) -> list[Any]:
-        """Give the value at a path of each document, None where it is missing."""
+    def _pick(self, path: Sequence[str], type_: Type) -> list[Any]:
+        """Give the value at a path of each document, None where it is missing.
+
+        Args:
+            path: of the value.
+            type_: what it is read as, for documents whose values have no types of their own; a device is text.
+        """
+        del type_
         level = list(map(methodcaller("get", path[0]), self.docs))
         for depth, key in enumerate(path[1:], 1):
             kinds = set(map(type, level))
@@ -98,7 +104,7 @@ class Documents:
         return checked
 
     def _column(self, name: str, path: Sequence[str], type_: Type) -> Column:
-        values = self._pick(path)
+        values = self._pick(path, type_)
         kinds = set(map(type, values)) - {type(None)}
         if type_ is Type.FLOAT:
             if not kinds <= {float, int, Decimal} or not _fit_float(values):
@@ -137,7 +143,7 @@ class Documents:
         return list(map(str.encode, map("/".join, zip(*parts, strict=True))))
 
     def _part(self, path: tuple[str, ...]) -> list[str]:
-        values = self._pick(path)
+        values = self._pick(path, Type.TEXT)
         kinds = set(map(type, values))
         if not kinds <= {str, int} or "" in values:
             expected = "text or a whole number that names the device"
@@ -155,7 +161,7 @@ class Documents:
                     self.bad.setdefault(row, "expected a record with a time of its own, given one without")
             return records.timestamp
         name = ".".join(reading.time)
-        values = self._pick(reading.time)
+        values = self._pick(reading.time, Type.TIME)
         ts = self._iso(values, name) if reading.unit is Unit.ISO else self._since_epoch(values, name, reading.unit)
         self._refuse_future(ts, values, name, records, reading)
         return ts

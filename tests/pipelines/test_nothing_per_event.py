@@ -183,11 +183,28 @@ def avro(document: dict[str, Any]) -> bytes:
     return stream.getvalue()
 
 
+def line(document: dict[str, Any]) -> bytes:
+    """Write a document as a line of CSV."""
+    return b"%b,%d,%f" % (document["id"].encode(), document["ts"], document["watts"])
+
+
+def under_a_header(document: dict[str, Any]) -> bytes:
+    """Write a document as two lines of CSV."""
+    return b"id,ts,watts\n" + line(document)
+
+
 @pytest.mark.parametrize("written", ["json", "avro"])
 @pytest.mark.parametrize(
-    ("read", "write"), [("json", orjson.dumps), ("{avro: {schema: reading.avsc}}", avro)], ids=["json", "avro"]
+    ("read", "write"),
+    [
+        ("json", orjson.dumps),
+        ("{avro: {schema: reading.avsc}}", avro),
+        ("{csv: {columns: [id, ts, watts], missing: [NA]}}", line),
+        ("{csv: {header: true}}", under_a_header),
+    ],
+    ids=["json", "avro", "csv", "csv with headers"],
 )
-def test_nor_does_either_format_from_bytes_to_bytes(
+def test_nor_does_any_format_from_bytes_to_bytes(
     read: str, write: Callable[[dict[str, Any]], bytes], written: str, tmp_path: Path
 ) -> None:
     (tmp_path / "reading.avsc").write_bytes(orjson.dumps(SCHEMA))

@@ -64,6 +64,10 @@ BEYOND = {
     "a field that the schema hasn't",
     "a name in Avro that Avro doesn't take",
     "a registry",
+    "CSV without columns",
+    "CSV without columns, though with options",
+    "columns, and a header line that names them",
+    "no column for a device, a time and a field",
     # which settings are telemill's own
     "a setting of librdkafka that has a key of its own",
     "several such settings",
@@ -292,7 +296,8 @@ def test_a_variable_may_stand_for_what_is_chosen_but_not_for_a_key_or_a_mapping(
 
 
 @pytest.mark.parametrize(
-    "format_", ["json", "avro", {"json": None}, {"json": {"time": "ms"}}, {"avro": {"schema": "a.avsc"}}]
+    "format_",
+    ["json", "avro", {"json": None}, {"json": {"time": "ms"}}, {"avro": {"schema": "a.avsc"}}],
 )
 def test_a_format_is_a_name_or_a_name_with_options(format_: object, validator: Draft202012Validator) -> None:
     whole = pipeline_of({"filter": "t > 0"})
@@ -301,8 +306,22 @@ def test_a_format_is_a_name_or_a_name_with_options(format_: object, validator: D
     assert refusals(validator, whole) == []
 
 
+@pytest.mark.parametrize("format_", ["csv", {"csv": {"columns": ["dev", "ts"], "separator": "\t"}}])
+def test_a_format_that_is_only_read_is_one_of_the_source(format_: object, validator: Draft202012Validator) -> None:
+    whole = pipeline_of({"filter": "t > 0"})
+    whole["source"]["format"] = format_
+    assert refusals(validator, whole) == []
+    whole["sinks"][0]["format"] = format_
+    assert refusals(validator, whole)
+
+
+def test_the_formats_that_there_are_are_told(made: dict[str, Any]) -> None:
+    told = [made["$defs"][spec]["properties"]["format"]["description"] for spec in ("SourceSpec", "SinkSpec")]
+    assert told == ["one of avro, csv, json, or one with options", "one of avro, json, or one with options"]
+
+
 @pytest.mark.parametrize(
-    "format_", ["csv", {"json": {"tiem": "ms"}}, {"json": {}, "avro": {}}, {}, ["json"], {"json": "ms"}]
+    "format_", ["xml", {"json": {"tiem": "ms"}}, {"json": {}, "avro": {}}, {}, ["json"], {"json": "ms"}]
 )
 def test_what_is_no_format_is_refused(format_: object, validator: Draft202012Validator) -> None:
     whole = pipeline_of({"filter": "t > 0"})

@@ -242,14 +242,37 @@ def test_avro_records_are_written_by_the_schema_that_is_read(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
+    "format_", ['{csv: {columns: [ts, dev, status, temperature, n], separator: ";"}}', "{csv: {header: true}}"]
+)
+def test_records_of_csv_are_lines_of_the_columns(format_: str, tmp_path: Path) -> None:
+    test = """\
+    at: source
+    input:
+      - {dev: a, ts: 1, temperature: 20.5, n: 5, status: 'on; "off"'}
+      - {dev: a, ts: 2, temperature: 21}
+    expect:
+      - {dev: a, ts: "1970-01-01T00:00:00.001000Z", temperature: 20.5, n: 5, status: 'on; "off"'}
+      - {temperature: 21, n: null, status: null}
+"""
+    assert differences(tmp_path, test, format_=format_) == []
+
+
+@pytest.mark.parametrize(
     ("row", "format_"),
     [
+        ("{dev: a, ts: 1, watts: 5}", "{csv: {columns: [dev, ts, temperature, n, status]}}"),
         ("{dev: a, ts: 1}", "{avro: {schema: reading.avsc}}"),
         ("{dev: a, ts: 1, temperature: hot}", "{avro: {schema: reading.avsc}}"),
         ("{dev: a, ts: 1, n: 99999999999999999999}", "json"),
         ("{dev: a, ts: 1, $timestamp: soon}", "json"),
     ],
-    ids=["avro without a field", "avro with a wrong type", "json beyond 64 bits", "a timestamp that is none"],
+    ids=[
+        "csv without such a column",
+        "avro without a field",
+        "avro with a wrong type",
+        "json beyond 64 bits",
+        "a timestamp that is none",
+    ],
 )
 def test_a_row_that_cannot_be_a_record_is_told_and_not_a_crash(row: str, format_: str, tmp_path: Path) -> None:
     test = f"    at: dead\n    input:\n      - {row}\n    expect: []\n"

@@ -76,7 +76,7 @@ def test_the_kernel_never_looks_outside_of_its_arrays(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pages are made unreadable by Linux's call")
 def test_nothing_is_read_of_the_page_behind_the_last_byte() -> None:
-    """JSON, Avro and devices, in a process of their own: it would end with a signal."""
+    """JSON, Avro, CSV and devices, in a process of their own: it would end with a signal."""
     command = [sys.executable, "-m", "tests.connectors.codec.wall"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=250)
     assert done.returncode == 0, done.stderr[-3_000:]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.codec.base import FieldPath, Reading, Records, Unit
+from connectors.codec.csv import Csv
 from connectors.codec.json import Json
 from operators.batch import Type
 from operators.binary import Binary
@@ -93,6 +94,27 @@ def read_avro() -> None:
     decode(avro_decoder(schema, Reading(fields, (("mode",), ("n",)), (), Unit.US, 0)), whole)
 
 
+def read_csv() -> None:
+    fields = (
+        FieldPath("x", ("x",), Type.FLOAT),
+        FieldPath("ok", ("ok",), Type.BOOL),
+        FieldPath("on", ("on",), Type.TEXT),
+    )
+    reading = Reading(fields, (("dev",),), ("ts",), Unit.ISO, 10**18)
+    head, line = b"dev,ts,on,ok,x", b'a,"2026-01-31T12:00:00.25Z","on, off",FALSE,-12.5e-3'
+    formats = [
+        (Csv(columns=head.decode().split(","), missing=["off", "-12"]), line),
+        (Csv(header=True), head + b"\r\n" + line),
+    ]
+    for format_, value in formats:
+        decoder, good = format_.decoder(reading), []
+        for end in range(len(value) + 1):
+            keys = column([b"key"])
+            records = Records("raw", 0, column([value[:end]]), keys, np.zeros(1, np.int64), np.zeros(1, np.int64))
+            good += [value[:end].rpartition(b",")[2]] * len(decoder.decode(records).ts)
+        assert good == [b"", b"-1", b"-12", b"-12.", b"-12.5", b"-12.5e-3"]
+
+
 def look_devices_up() -> None:
     devices = DeviceTable(("id",))
     for _ in range(2):
@@ -108,4 +130,5 @@ def look_devices_up() -> None:
 if __name__ == "__main__":
     read_json()
     read_avro()
+    read_csv()
     look_devices_up()

@@ -87,13 +87,25 @@ MISTAKES = [
         "an unknown format of a sink",
         ALERTS,
         ALERTS + "    format: arvo #!\n",
-        Says("sinks[1].format", "one of avro, json", "`arvo`", "did you mean `avro`?"),
+        Says("sinks[1].format", "one of avro, csv, json", "`arvo`", "did you mean `avro`?"),
     ),
     case(
         "a schema for what is written",
         ALERTS,
         ALERTS + "    format: {avro: {schema: reading.avsc}} #!\n",
         Says("sinks[1].format.avro.schema", "no schema in a sink", "reading.avsc", "`format: avro`"),
+    ),
+    case(
+        "a format that is only read",
+        ALERTS,
+        ALERTS + "    format: csv #!\n",
+        Says("sinks[1].format", "a format that rows are written in: avro, json", "`csv`, which is only read"),
+    ),
+    case(
+        "a format that is only read, with options",
+        ALERTS,
+        ALERTS + "    format: {csv: {columns: [dev]}} #!\n",
+        Says("sinks[1].format.csv", "a format that rows are written in: avro, json", "`csv`, which is only read"),
     ),
     case(
         "an unknown way to write times",

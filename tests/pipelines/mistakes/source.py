@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.pipelines.mistakes.base import FIELD, GOOD, SOURCE_KAFKA, TIME, Says, case
 
+CSV_READ = GOOD[GOOD.index("  format: json") : GOOD.index("steps:")]
+
 MISTAKES = [
     case(
         "a topic with a space",
@@ -35,7 +37,7 @@ MISTAKES = [
         "an unknown format",
         "format: json",
         "format: jsn #!",
-        Says("source.format", "one of avro, json", "`jsn`", "did you mean `json`?"),
+        Says("source.format", "one of avro, csv, json", "`jsn`", "did you mean `json`?"),
     ),
     case(
         "an unknown option of a format",
@@ -86,6 +88,97 @@ MISTAKES = [
         "format: json",
         "format: {avro: {registry: http://registry}} #!",
         Says("source.format.avro.registry", "`schema: FILE.avsc`", "`http://registry`"),
+    ),
+    case(
+        "CSV without columns",
+        "format: json",
+        "format: csv #!",
+        Says("source.format", "`format: {csv: {columns: [NAME, ...]}}`", "csv without columns"),
+    ),
+    case(
+        "CSV without columns, though with options",
+        "format: json",
+        'format: {csv: {separator: ";"}} #!',
+        Says("source.format", "`format: {csv: {columns: [NAME, ...]}}`", "csv without columns"),
+    ),
+    case(
+        "no column for a device, a time and a field",
+        CSV_READ,
+        """\
+  format: {csv: {columns: [device, ts_ms, temperature, humidity, state]}}
+  device: dev #!
+  time: {field: data.ts, unit: ms, lateness: 30s, idle: 5m} #!
+  fields:
+    temperature: float
+    humidity: {path: air.humidty, type: float} #!
+    status: text #!
+""",
+        Says("source.device", "one of the columns device, ts_ms, temperature", "`dev`", "did you mean `device`?"),
+        Says("source.time", "one of the columns", "`data.ts`", "CSV has no fields in fields"),
+        Says("source.fields.humidity", "one of the columns", "`air.humidty`", "did you mean `humidity`?"),
+        Says("source.fields.status", "one of the columns", "`status`", "did you mean `state`?"),
+    ),
+    case(
+        "a column that stands twice",
+        "format: json",
+        "format: {csv: {columns: [dev, ts, temperature, humidity, status, ts]}} #!",
+        Says("source.format.csv.columns", "different names; `ts` stands there more than once", "a list of 6"),
+    ),
+    case(
+        "a column without a name",
+        "format: json",
+        'format: {csv: {columns: [dev, ts, temperature, humidity, status, ""]}} #!',
+        Says("source.format.csv.columns", "a name for every cell", "a list of 6"),
+    ),
+    case(
+        "no columns at all",
+        "format: json",
+        "format: {csv: {columns: []}} #!",
+        Says("source.format.csv.columns", "at least one", "a list of 0"),
+    ),
+    case(
+        "columns as a text",
+        "format: json",
+        'format: {csv: {columns: "dev,ts"}} #!',
+        Says("source.format.csv.columns", "a list", "`dev,ts`"),
+    ),
+    case(
+        "columns, and a header line that names them",
+        "format: json",
+        "format: {csv: {columns: [dev, ts, temperature, humidity, status], header: true}} #!",
+        Says(
+            "source.format.csv.columns", "no `columns` with `header: true`", "a list of 5", "leave one of the two out"
+        ),
+    ),
+    case(
+        "a separator of two letters",
+        "format: json",
+        'format: {csv: {header: true, separator: "::"}} #!',
+        Says("source.format.csv.separator", "one ASCII character", "`::`"),
+    ),
+    case(
+        "a separator that stands in numbers",
+        "format: json",
+        'format: {csv: {header: true, separator: "."}} #!',
+        Says("source.format.csv.separator", "one ASCII character that stands in no number", "`.`"),
+    ),
+    case(
+        "a digit as a separator",
+        "format: json",
+        "format: {csv: {header: true, separator: 0}} #!",
+        Says("source.format.csv.separator", "text", "0"),
+    ),
+    case(
+        "a tab that isn't written as one",
+        "format: json",
+        "format: {csv: {header: true, separator: \\t}} #!",
+        Says("source.format.csv.separator", "one ASCII character", "`\\t`", 'write "\\t", in double quotes'),
+    ),
+    case(
+        "a number as a text that is missing",
+        "format: json",
+        "format: {csv: {header: true, missing: [NA, -999]}} #!",
+        Says("source.format.csv.missing[1]", "text", "-999", 'quote it: "-999"'),
     ),
     case(
         "both ways to name a device",
