@@ -124,6 +124,15 @@ def test_a_run_takes_no_kernel_that_was_not_rehearsed_where_no_record_could_be_m
     assert left(written(tmp_path, "unread", fields=EVERY, format_="{avro: {schema: unread.avsc}}")) == {"unread": []}
 
 
+def test_a_run_over_csv_takes_no_kernel_that_was_not_rehearsed(tmp_path: Path) -> None:
+    formats = {
+        "lines": "{csv: {columns: [unread, device, ts, a, b, c, d], missing: [NA]}}",
+        "headed": "{csv: {header: true}}",
+    }
+    files = [written(tmp_path, name, fields=EVERY, format_=format_) for name, format_ in formats.items()]
+    assert left(*files) == {"lines": [], "headed": []}
+
+
 def test_readings_come_out_of_a_run_without_kafka(tmp_path: Path) -> None:
     pipeline = config.read(written(tmp_path, "every", fields=EVERY), {})
     assert run(pipeline) == BATCHES * ROWS

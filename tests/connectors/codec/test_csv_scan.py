@@ -39,7 +39,7 @@ FORMATS = {
 }
 _CELLS = st.one_of(
     st.sampled_from(["", " ", "NA", "-999", "on", "é", "a/b", "50%", 'a"b', '"', '""', "a,b;c\td", "li\nne", "cr\r\nlf", "x" * 1_001, "é" * 600]),
-    st.sampled_from(["1", "0", "true", "FALSE", "True", "fAlSe", "truth", "tRue ", "false0", "yes", "2", "\x54\x52\x55\x45"]),
+    st.sampled_from(["1", "0", "true", "FALSE", "True", "fAlSe", "truth", "tRue ", "false0", "yes", "2", "TRUE"]),
     st.sampled_from(["7", "-7", "+7", "007", "-0", "7.0", "1.5", ".5", "1.", "1e5", "1E-400", "1e400", " 7 ", "\t7", "7\xa0", "1_000", "0x1F", "٣"]),
     st.sampled_from(["nan", "NaN", "-nan", "inf", "-Infinity", "infinit", "1" * 19, "1" * 20, "9223372036854775807", "0" * 30 + "7", "1e", "."]),
     st.sampled_from(["1700000000000", "1700000000", "1.5e9", "1700000000.25", "1e300", "-62135596800000", "253402300800000"]),
@@ -48,10 +48,24 @@ _CELLS = st.one_of(
     st.integers(-(2**70), 2**70).map(str),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
 )  # fmt: skip
-_DEVICES = st.sampled_from(["a", "b", "007", "ü"]) | _CELLS
-_TIMES = st.sampled_from(["1700000000000", "1700000000", "2026-01-31T12:00:00Z"]) | _CELLS
-_ROWS = st.tuples(_DEVICES, _TIMES, *[_CELLS] * 5).map(list)
-_ODD_ROWS = _ROWS | st.lists(_CELLS, max_size=9)
+_ROWS = st.tuples(
+    st.sampled_from(["a", "b", "007", "ü"]),
+    st.sampled_from(["1700000000000", "1700000000", "2026-01-31T12:00:00Z"]),
+    st.sampled_from(["2.5", "-7", "+.5", "", "1e5"]),
+    st.sampled_from(["7", "-7", "", "007"]),
+    st.sampled_from(["true", "0", ""]),
+    st.sampled_from(["on", "off", "", "é"]),
+    st.sampled_from(["", "x"]),
+).map(list)
+
+
+@st.composite
+def _odd_rows(draw: st.DrawFn) -> list[str]:
+    """Draw a good row with some cells that may be anything, for a row with many of them is hardly ever good."""
+    row = draw(_ROWS)
+    for at in draw(st.lists(st.integers(0, len(row) - 1), max_size=2)):
+        row[at] = draw(_CELLS)
+    return draw(st.sampled_from([row, row, row, row, row[:-1], [*row, ""]]))
 
 
 def written(draw: Any, rows: Sequence[Sequence[str]], format_: Csv) -> bytes:
@@ -70,7 +84,7 @@ def written(draw: Any, rows: Sequence[Sequence[str]], format_: Csv) -> bytes:
 @pytest.mark.parametrize("name", READINGS)
 @given(data=st.data())
 def test_lines_are_what_python_makes_of_them(name: str, kind: str, data: st.DataObject) -> None:
-    batches = data.draw(st.lists(st.lists(_ODD_ROWS, min_size=1, max_size=3), min_size=1, max_size=4))
+    batches = data.draw(st.lists(st.lists(_odd_rows(), min_size=1, max_size=3), min_size=1, max_size=4))
     values = [written(data.draw, rows, FORMATS[kind]) for rows in batches]
     agree_by(FORMATS[kind].decoder(READINGS[name]), values)
 
