@@ -230,15 +230,13 @@ def decode_each(
         docs: list[Any] = []
         bad: dict[int, str] = {}
     for row, value in enumerate(values):
-        if not value:
-            docs.append({})
-            bad[row] = "the record has no value" if value is None else "the record's value is empty"
-            continue
         try:
             docs.append(decode(value, *more))
         except Exception as error:  # noqa: BLE001  # as above
             docs.append({})
             bad[row] = f"can't be decoded: {_line(error)}"
+            if not value:  # which Avro takes for a record that has nothing but nulls
+                bad[row] = "the record has no value" if value is None else "the record's value is empty"
     return docs, bad
 
 

@@ -1,13 +1,35 @@
-"""Schemas of Avro and data of theirs, drawn by hypothesis: most of what the specification allows."""
+"""Schemas of Avro and data of theirs, drawn: most of what the specification allows."""
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
-from hypothesis import strategies as st
+from connectors.codec.base import FieldPath, Reading, Unit
+from operators.batch import Type
+from tests.connectors.codec.numbers import any_float
 
+FIELDS = (
+    FieldPath("x", ("x",), Type.FLOAT),
+    FieldPath("whole", ("x",), Type.INT),
+    FieldPath("n", ("n",), Type.INT),
+    FieldPath("ok", ("data", "ok"), Type.BOOL),
+    FieldPath("text", ("data", "deep", "text"), Type.TEXT),
+    FieldPath("mode", ("mode",), Type.TEXT),
+)
+_PLAIN_FIELDS = (FIELDS[0], *FIELDS[2:])
+READINGS = {
+    "one part": Reading(FIELDS, (("dev",),), ("ts",), Unit.MS, 10**9),
+    "two parts": Reading(FIELDS, (("dev",), ("data", "part")), ("ts",), Unit.S, 10**9),
+    "a part twice": Reading(FIELDS[2:], (("dev",), ("mode",), ("dev",)), ("ts",), Unit.US, 10**9),
+    "the key": Reading(FIELDS, (), (), Unit.US, 10**9),
+    "us": Reading(_PLAIN_FIELDS, (("mode",),), ("data", "ts"), Unit.US, 10**9),
+    "ns": Reading(_PLAIN_FIELDS, (("dev",),), ("ts",), Unit.NS, 10**9),
+    "iso": Reading(_PLAIN_FIELDS, (("dev",),), ("ts",), Unit.ISO, 10**9),
+}
 _PLAIN = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
 _LOGICAL: tuple[Any, ...] = (
     {"type": "long", "logicalType": "timestamp-millis"},
@@ -26,14 +48,38 @@ _LONGS = [
     2**63 - 1,
     -(2**63),
 ]
-_TEXTS = ["", "a", "on", "a/b", "50%", "é", "😀", "x" * 1_001, "2026-01-31T12:00:00Z", "2026-02-29T00:00:00Z"]
+_FLOATS = [struct.pack("<f", number) for number in (1.5, 0.1, -0.0, 1e-45, math.inf, math.nan)]
+_DOUBLES = [1.5, 1_700_000_000.25, 2.0, -0.0, 5e-324, math.nan]
+_TEXTS = [
+    "",
+    "a",
+    "on",
+    "a/b",
+    "50%",
+    "é",
+    "😀",
+    "x" * 1_001,
+    *["2023-11-14T22:13:20Z", "2020-02-29T00:00:00.25+01:00"] * 8,
+    "2026-02-29T00:00:00Z",
+    "2023-01-31T24:00:00Z",
+    "2023-01-31T12:60:00Z",
+    "2023-01-31T12:00:60Z",
+    "2023-01-31T12:00:00+24:00",
+    "2023-01-31t12:00:00z",
+]
 
 
 class Schemas:
-    """Draws schemas. Each named type has a name of its own, and may be named again later."""
+    """Draws schemas. Each named type has a name of its own, and may be named again later.
 
-    def __init__(self, draw: Callable[..., Any]) -> None:
-        self._draw = draw
+    Args:
+        random_: draws.
+        odd: how often, of 100, a type is another than the usual ones.
+    """
+
+    def __init__(self, random_: Random, odd: int) -> None:
+        self._random = random_
+        self._odd = odd
         self._named: list[str] = []
         self._count = 0
 
@@ -42,11 +88,10 @@ class Schemas:
 
     def type(self, depth: int = 2, *usual: Any) -> Any:
         """Draw a type: one of the usual ones, mostly."""
-        kinds = ["usual"] * 4 * bool(usual) + ["plain", "logical", "enum", "fixed", "named", "union"]
-        kinds += ["array", "map", "record"] if depth else []
-        kind = self._draw(st.sampled_from(kinds))
-        if kind == "usual":
-            return self._draw(st.sampled_from(usual))
+        if usual and self._random.randrange(100) >= self._odd:
+            return self._random.choice(usual)
+        kinds = ["plain", "logical", "enum", "fixed", "named", "union"] + ["array", "map", "record"] * bool(depth)
+        kind = self._random.choice(kinds)
         if kind == "union":
             return self._union(depth)
         return self._single(kind, depth)
@@ -55,29 +100,25 @@ class Schemas:
         """Draw a union of a type and null, or the type itself."""
         if isinstance(schema, list) or schema == "null":
             return schema
-        return self._draw(st.sampled_from([schema, ["null", schema], [schema, "null"]]))
+        return self._random.choice([schema, ["null", schema], [schema, "null"]])
 
     def _single(self, kind: str, depth: int) -> Any:  # noqa: PLR0911  # a case a type
         if kind == "named" and self._named:
-            return self._draw(st.sampled_from(self._named))
+            return self._random.choice(self._named)
         if kind == "logical":
-            return self._draw(st.sampled_from(_LOGICAL))
+            return self._random.choice(_LOGICAL)
         if kind == "enum":
             name = self._name(keep=True)
-            return {
-                "type": "enum",
-                "name": name,
-                "symbols": self._draw(st.sampled_from([["ON"], ["ON", "OFF", "IDLE"]])),
-            }
+            return {"type": "enum", "name": name, "symbols": self._random.choice((["ON"], ["ON", "OFF", "IDLE"]))}
         if kind == "fixed":
-            return {"type": "fixed", "name": self._name(keep=True), "size": self._draw(st.sampled_from([1, 3, 16]))}
+            return {"type": "fixed", "name": self._name(keep=True), "size": self._random.choice([1, 3, 16])}
         if kind == "array":
             return {"type": "array", "items": self._some(depth)}
         if kind == "map":
             return {"type": "map", "values": self.type(depth - 1)}
         if kind == "record":
             return self.record(text=self._some(depth), part=self.type(depth - 1))
-        return self._draw(st.sampled_from(_PLAIN))
+        return self._random.choice(_PLAIN)
 
     def _some(self, depth: int) -> Any:
         """Draw a type whose values have a byte at least: the library counts through as many of none as are claimed."""
@@ -85,11 +126,9 @@ class Schemas:
         return "int" if schema == "null" else schema
 
     def _union(self, depth: int) -> Any:
-        plain = self._draw(st.lists(st.sampled_from(_PLAIN), min_size=1, max_size=4, unique=True))
+        plain = self._random.sample(_PLAIN, self._random.randint(1, 4))
         kinds = ["enum", "fixed"] + ["array", "map", "record"] * bool(depth)
-        return plain + [
-            self._single(kind, depth) for kind in self._draw(st.lists(st.sampled_from(kinds), max_size=2, unique=True))
-        ]
+        return plain + [self._single(kind, depth) for kind in self._random.sample(kinds, self._random.randint(0, 2))]
 
     def _name(self, *, keep: bool = False) -> str:
         self._count += 1
@@ -99,28 +138,28 @@ class Schemas:
         return name
 
 
-@st.composite
-def schemas(draw: Any) -> Any:
-    """Draw the schema of a record, with most of what the readings read."""
-    make = Schemas(draw)
+def schema(random_: Random, unit: Unit) -> Any:
+    """Draw the schema of a record, with most of what the readings read; `unit` is of the event time."""
+    make = Schemas(random_, random_.choice((0, 0, 5, 40)))
+    times = ("string",) if unit is Unit.ISO else ("long", "long", "double")
     deep = make.record(text=make.optional(make.type(1, "string")), other=make.type(1))
     data = make.record(
         before=make.type(1),
         ok=make.optional(make.type(1, "boolean")),
-        deep=make.optional(draw(st.sampled_from([deep, deep, make.type(1)]))),
+        deep=make.optional(make.type(1, deep)),
         part=make.type(1, "string", "int", "long"),
-        ts=make.type(1, "long", "double", "string"),
+        ts=make.type(1, *times),
     )
     fields = {
         "x": make.optional(make.type(2, "float", "double", "int", ["null", "double", "long"])),
         "other": make.type(),
         "dev": make.type(1, "string", "int", "long", ["int", "string"]),
-        "ts": make.type(1, "long", "double", "string"),
-        "n": make.optional(make.type(1, "int", "long")),
+        "ts": make.type(1, *times),
+        "n": make.optional(make.type(1, "int", "long", ["null", "long"])),
         "mode": make.optional(make.type(1, {"type": "enum", "name": "Mode", "symbols": ["A", "BB", "CCC"]}, "string")),
-        "data": make.optional(draw(st.sampled_from([data, data, data, make.type()]))),
+        "data": make.optional(make.type(2, data)),
     }
-    return known(make.record(**{name: fields[name] for name in draw(st.permutations(list(fields)))}), {})
+    return known(make.record(**{name: fields[name] for name in random_.sample(list(fields), len(fields))}), {})
 
 
 def known(schema: Any, named: dict[str, Any]) -> Any:
@@ -149,11 +188,15 @@ def long(number: int) -> bytes:
     return bytes([*out, rest])
 
 
+PIECES = (b"", b"\0", b"\1", b"\x02", b"\x7f", b"\x80", b"\xff", b"\xff" * 10, long(-1), long(9), long(2**40))
+"""What is put where bytes are disturbed."""
+
+
 class Datum:
     """Draws data of a schema, written in every way that the specification allows."""
 
-    def __init__(self, draw: Callable[..., Any], schema: Any) -> None:
-        self._draw = draw
+    def __init__(self, random_: Random, schema: Any) -> None:
+        self._random = random_
         self._schema = schema
         self._named: dict[str, Any] = {}
         known(schema, self._named)
@@ -163,7 +206,9 @@ class Datum:
 
     def _value(self, schema: Any) -> bytes:  # noqa: PLR0911  # a case a type
         if isinstance(schema, list):
-            branch = self._draw(st.integers(0, len(schema) - 1))
+            branch = self._random.randrange(len(schema))
+            if schema[branch] == "null" and self._random.randrange(8):
+                branch = self._random.randrange(len(schema))
             return long(branch) + self._value(schema[branch])
         type_ = schema["type"] if isinstance(schema, dict) else schema
         if type_ in self._named:
@@ -175,30 +220,39 @@ class Datum:
         if type_ == "map":
             return self._blocks(lambda: self._value("string") + self._value(schema["values"]))
         if type_ == "enum":
-            return long(self._draw(st.integers(0, len(schema["symbols"]) - 1)))
+            return long(self._random.randrange(len(schema["symbols"])))
         return self._plain(type_, schema)
 
     def _plain(self, type_: str, schema: Any) -> bytes:  # noqa: PLR0911  # a case a type
         if type_ in {"int", "long"}:
-            return long(self._draw(st.sampled_from(_NUMBERS if type_ == "int" else [*_NUMBERS, *_LONGS])))
+            return long(self._long(type_))
         if type_ == "float":
-            return struct.pack("<f", self._draw(st.floats(width=32)))
+            return self._random.choice((self._random.randbytes(4), *_FLOATS))
         if type_ == "double":
-            return struct.pack("<d", self._draw(st.one_of(st.floats(), st.sampled_from([1.5, 1_700_000_000.25, 2.0]))))
+            return struct.pack("<d", self._random.choice((any_float(self._random), *_DOUBLES)))
         if type_ == "fixed":
-            return bytes(self._draw(st.binary(min_size=schema["size"], max_size=schema["size"])))
+            return self._random.randbytes(schema["size"])
         if type_ == "string":
-            text: bytes = self._draw(st.sampled_from(_TEXTS)).encode()
+            text = self._random.choice(_TEXTS).encode()
             return long(len(text)) + text
         if type_ == "bytes":
-            data: bytes = self._draw(st.binary(max_size=5))
+            data = self._random.randbytes(self._random.randrange(6))
             return long(len(data)) + data
-        return bytes([self._draw(st.integers(0, 1))]) if type_ == "boolean" else b""
+        return bytes([self._random.randrange(2)]) if type_ == "boolean" else b""
+
+    def _long(self, type_: str) -> int:
+        kind = self._random.randrange(8)
+        if kind <= 2:
+            return 1_700_000_000 + self._random.randrange(1_000)  # a time in every unit
+        if kind == 3:
+            return self._random.getrandbits(32 if type_ == "int" else self._random.randint(1, 64)) - (1 << 31)
+        return self._random.choice(_NUMBERS if type_ == "int" or kind <= 5 else _LONGS)
 
     def _blocks(self, item: Callable[[], bytes]) -> bytes:
         out = b""
-        for count in self._draw(st.lists(st.integers(1, 3), max_size=2)):
+        for _ in range(self._random.randrange(3)):
+            count = self._random.randint(1, 3)
             items = b"".join(item() for _ in range(count))
-            sized = self._draw(st.booleans())
+            sized = self._random.random() < 0.5
             out += long(-count) + long(len(items)) + items if sized else long(count) + items
         return out + long(0)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import random
 import struct
 import subprocess
 import sys
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -18,10 +17,10 @@ from numpy.typing import NDArray
 from connectors.codec.base import FieldPath, Reading, Records, Unit
 from connectors.codec.json_scan import JsonScan
 from operators.batch import Type
-from tests.connectors.codec.agreement import READINGS, agree
+from tests.connectors.codec.agreement import READINGS, agree, compare_floats
+from tests.connectors.codec.numbers import hard_number, number
 
 ROOT = Path(__file__).parents[3]
-INF = float("inf")
 
 
 def floats(texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -35,42 +34,12 @@ def floats(texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.intp]]
     return column, np.setdiff1d(at, left)
 
 
-def halfway(random_: random.Random) -> str:
-    """Write a number that lies halfway between two floats, if it can be written in 19 digits."""
-    value = Fraction(2 * random_.randrange(1 << 52, 1 << 53) + 1, 2) * Fraction(2) ** random_.randrange(-8, 8)
-    digits = value.denominator.bit_length() - 1
-    return f"{value.numerator * 5**digits}e-{digits}"
-
-
-def number(random_: random.Random) -> str:  # noqa: PLR0911  # one of many
-    """Write a number in one of the many ways there are."""
-    kind = random_.randrange(7)
-    if kind == 0:
-        value = struct.unpack("d", struct.pack("Q", random_.getrandbits(64)))[0]
-        return repr(value) if abs(value) < INF else "0.0"
-    if kind == 1:
-        return repr(random_.gauss(0, 100))
-    if kind == 2:
-        return (
-            f"{random_.randrange(10 ** random_.randrange(1, 12))}.{random_.randrange(10 ** random_.randrange(1, 12))}"
-        )
-    if kind == 3:
-        return f"-{random_.randrange(1, 10 ** random_.randrange(1, 19))}E{random_.randrange(-300, 280):+}"
-    if kind == 4:
-        return halfway(random_)
-    if kind == 5:
-        return f"{random_.random() * 10 ** random_.randrange(-20, 20):.{random_.randrange(1, 18)}e}"
-    return str(random_.randrange(-(10**18), 10**18))
-
-
-def test_numbers_are_those_of_python_to_the_last_bit() -> None:
-    random_ = random.Random(1)
-    texts = [number(random_) for _ in range(50_000)]
-    got, read = floats(texts)
-    expected = np.array([float(texts[at]) for at in read.tolist()])
-    wrong = np.flatnonzero(got.view(np.int64) != expected.view(np.int64))
-    assert not len(wrong), [(texts[read[at]], got[at], expected[at]) for at in wrong[:5].tolist()]
-    assert len(read) > 0.9 * len(texts), "few are left to the library"
+@pytest.mark.parametrize(("draw", "most"), [(number, 0.1), (hard_number, 0.6)])
+def test_numbers_are_those_of_python_to_the_last_bit(draw: Callable[[Random], str], most: float) -> None:
+    random_ = Random(1)
+    made = compare_floats([draw(random_) for _ in range(50_000)])
+    assert not made.differences
+    assert made.left < most * 50_000, "few are left to the library"
 
 
 @pytest.mark.parametrize(

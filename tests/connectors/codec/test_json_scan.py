@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -17,92 +18,25 @@ from connectors.codec.json_kernel import BETWEEN, SHAPES, VALUES
 from connectors.codec.json_scan import JsonScan
 from operators.batch import Type
 from tests.connectors.codec.agreement import READINGS, agree, agree_by, records, told
-
-_LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 3), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False),
-    st.sampled_from([1_700_000_000_000, 1_700_000_000, 1.5, 1_700_000_000.25, "", "on", "a/b", "50%", "é", "a\\n", 'a"b', "x" * 1_001]),
-    st.sampled_from(["2026-01-31T12:00:00Z", "2026-01-31T12:00:00.25+01:00", "2024-02-29T00:00:00Z", "2026-02-29T00:00:00Z"]),
-)  # fmt: skip
-_KEYS = st.sampled_from(["x", "n", "ts", "dev", "ok", "data", "deep", "text", "part", "other", "", "é", "xx"])
-_VALUES = st.recursive(
-    _LEAVES, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_KEYS, inner, max_size=4))
-)
-_DOCUMENTS = st.one_of(
-    st.fixed_dictionaries(
-        {"dev": st.sampled_from(["a", "b", 7, -7]), "ts": st.sampled_from([1_700_000_000_000, 1_700_000_000, 1.5e9])},
-        optional={
-            "x": _LEAVES,
-            "n": _LEAVES,
-            "data": st.fixed_dictionaries(
-                {"ok": st.sampled_from([True, False, None])},
-                optional={"deep": st.fixed_dictionaries({"text": _LEAVES}), "part": _LEAVES, "ts": _LEAVES},
-            ),
-            "other": _VALUES,
-        },
-    ),
-    st.dictionaries(_KEYS, _VALUES, max_size=6),
-    _VALUES,
-)
-
-
-def spaced(data: st.DataObject, value: Any) -> bytes:
-    """Write a document, with white space."""
-    text = orjson.dumps(value, option=data.draw(st.sampled_from([0, orjson.OPT_INDENT_2])))
-    return data.draw(st.sampled_from([b"", b" ", b"\r\n\t"])) + text + data.draw(st.sampled_from([b"", b" \n"]))
+from tests.connectors.codec.disturbing import disturbed
+from tests.connectors.codec.objects import PIECES, Objects
 
 
 @pytest.mark.parametrize("name", READINGS)
-@given(data=st.data())
-def test_documents_are_what_the_library_makes_of_them(name: str, data: st.DataObject) -> None:
-    values = [spaced(data, value) for value in data.draw(st.lists(_with_int64(_DOCUMENTS), min_size=1, max_size=6))]
-    agree(values, READINGS[name])
-
-
-def _with_int64(documents: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Leave out what orjson doesn't write."""
-    return documents.filter(_writes)
-
-
-def _writes(value: Any) -> bool:
-    try:
-        orjson.dumps(value)
-    except TypeError:
-        return False
-    return True
+@given(st.randoms(use_true_random=False), st.integers(1, 6))
+def test_records_are_what_the_library_makes_of_them(name: str, random_: Random, count: int) -> None:
+    objects = Objects(random_, READINGS[name].unit)
+    values = [objects.written() for _ in range(count)]
+    agree([*values, *map(objects.alike, values)], READINGS[name])
 
 
 @pytest.mark.parametrize("name", READINGS)
 @settings(max_examples=200)
-@given(data=st.data())
-def test_bytes_that_were_disturbed_are_what_the_library_makes_of_them(name: str, data: st.DataObject) -> None:
-    value = bytearray(spaced(data, data.draw(_with_int64(_DOCUMENTS))))
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, len(value)))
-        piece = data.draw(
-            st.sampled_from(
-                [
-                    b"",
-                    b'"',
-                    b"{",
-                    b"}",
-                    b"[",
-                    b"]",
-                    b",",
-                    b":",
-                    b"\\",
-                    b"0",
-                    b"-",
-                    b"e",
-                    b".",
-                    b" ",
-                    b"\xff",
-                    b"\x00",
-                    b'"x":1,',
-                ]
-            )
-        )
-        value[at : at + data.draw(st.integers(0, 2))] = piece
-    agree([bytes(value), b'{"dev": "a", "ts": 1700000000, "x": 1}'], READINGS[name])
+@given(st.randoms(use_true_random=False))
+def test_bytes_that_were_disturbed_are_what_the_library_makes_of_them(name: str, random_: Random) -> None:
+    value = Objects(random_, READINGS[name].unit).written()
+    values = [disturbed(random_, value, PIECES), b'{"dev": "a", "ts": 1700000000, "x": 1}']
+    agree([*values, value, disturbed(random_, value, PIECES)], READINGS[name])
 
 
 @pytest.mark.parametrize(
