@@ -1,9 +1,12 @@
-"""Says that kernels are being compiled, where that takes so long that somebody may wonder."""
+"""What is heard of numba while it compiles: that it takes so long that somebody may wonder, and when it can be left."""
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from numba.core import event
@@ -69,3 +72,33 @@ def compiling() -> Compiling:
     listener = Compiling()
     event.register("numba:compile", listener)  # type: ignore[no-untyped-call]  # numba has no types there
     return listener
+
+
+class _Ending(event.Listener):
+    """Leaves numba before its next pass over a kernel."""
+
+    def __init__(self, stopping: threading.Event) -> None:
+        self._stopping = stopping
+
+    def on_start(self, event: event.Event) -> None:
+        del event
+        if self._stopping.is_set():
+            raise SystemExit(0)
+
+    def on_end(self, event: event.Event) -> None:
+        del event
+
+
+@contextmanager
+def ending(stopping: threading.Event) -> Iterator[None]:
+    """End the process as soon as `stopping` is set while the block runs: within about a second if it compiles, else behind it.
+
+    What a signal's handler raises could be lost: LLVM calls back into Python, and so do objects that are dropped.
+
+    Raises:
+        SystemExit: 0, if it is set.
+    """
+    with event.install_listener("numba:run_pass", _Ending(stopping)):
+        yield
+    if stopping.is_set():
+        raise SystemExit(0)

@@ -16,6 +16,7 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.run import cli_main
 
 from connectors.kafka.client import check as check_kafka
+from pipelines.compiling import ending
 from pipelines.plan import Pipeline
 from pipelines.rehearsal import rehearse
 from pipelines.worker import Options, Read, Run, Worker, Written
@@ -88,19 +89,26 @@ def dataflow(pipeline: Pipeline, options: Options | None = None) -> tuple[Datafl
 
     With several Bytewax workers each is a member of the consumer group of its own. From now on SIGTERM and SIGINT end
     the run in good order, and a second one at once.
+
+    Raises:
+        SystemExit: 0 if it is asked to stop while the kernels are made ready.
     """
-    rehearse(pipeline)
     run = Run(pipeline, options or Options())
+    ready = False
 
     def stop(number: int, frame: FrameType | None) -> None:
         del frame
-        log.info("%s: stopping once what was read is delivered", signal.Signals(number).name)
-        run.stopping.set()
         signal.signal(number, signal.SIG_DFL)
+        run.stopping.set()
+        when = "once what was read is delivered" if ready else "before anything is read"
+        log.info("%s: stopping %s", signal.Signals(number).name, when)
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
+    with ending(run.stopping):
+        rehearse(pipeline)
+    ready = True
 
     # One item goes through each step as a whole read, so Bytewax costs microseconds a batch and nothing an event.
     flow = Dataflow(pipeline.name.replace(".", "_"))
@@ -132,14 +140,16 @@ def run(pipeline: Pipeline, options: Options) -> Run:
 
     Raises:
         KafkaFailure: if Kafka can't be used from the beginning.
+        SystemExit: see `dataflow`.
     """
     check(pipeline)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    flow, handle = dataflow(pipeline, replace(options, quiet_failure=True))
     try:
-        cli_main(flow)  # type: ignore[no-untyped-call]  # Bytewax has no types there
-    except BytewaxRuntimeError as error:
-        handle.fail(error)  # what the worker noted itself, more precisely, counts
+        flow, handle = dataflow(pipeline, replace(options, quiet_failure=True))
+        try:
+            cli_main(flow)  # type: ignore[no-untyped-call]  # Bytewax has no types there
+        except BytewaxRuntimeError as error:
+            handle.fail(error)  # what the worker noted itself, more precisely, counts
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

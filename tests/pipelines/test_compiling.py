@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from typing import Any
 
@@ -79,3 +80,39 @@ def test_what_numba_compiles_is_heard() -> None:
     before = compiling.compiling().seconds()
     assert seven() == 7
     assert compiling.compiling().seconds() > before
+
+
+def test_numba_is_left_in_the_middle_of_a_kernel_once_it_is_asked_to() -> None:
+    stopping = threading.Event()
+
+    class Asked(event.Listener):
+        """Asks in the middle."""
+
+        passes = 0
+
+        def on_start(self, event: event.Event) -> None:
+            del event
+            self.passes += 1
+            if self.passes == 3:
+                stopping.set()
+
+        def on_end(self, event: event.Event) -> None:
+            del event
+
+    asked = Asked()
+    with (
+        event.install_listener("numba:run_pass", asked),
+        pytest.raises(SystemExit) as ended,
+        compiling.ending(stopping),
+    ):
+        njit(lambda x: x + 1)(1)
+    assert ended.value.code == 0
+    assert asked.passes in {3, 4}, "no further pass was made"
+
+
+def test_nothing_is_left_before_it_is_asked_to() -> None:
+    stopping = threading.Event()
+    with compiling.ending(stopping):
+        assert njit(lambda x: x + 1)(1) == 2
+    with pytest.raises(SystemExit), compiling.ending(stopping):
+        stopping.set()
