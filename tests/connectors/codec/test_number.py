@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from connectors.codec.number import FIVES, LOOSE, POWERS, STRICT, read_number
 from connectors.codec.put import NO, REAL, WHOLE
-from tests.connectors.codec.test_json_kernel import number
+from tests.connectors.codec.numbers import number
 
 JSON = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 PYTHON = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
