@@ -22,6 +22,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, StrictBool, StrictStr, field_validator, model_validator
 
 from connectors.codec.base import Decoded, Decoder, Format, Reading, Records, merge
@@ -148,10 +150,7 @@ class _Decoder:
         lines = self._lines(records)
         decoded, left = self._scan.scan(lines)
         if len(left):
-            readings = lines.split.readings.take(left)
-            decoded = merge(
-                decoded, left, self._of_lines(readings, [lines.names[kind] for kind in lines.kind[left].tolist()])
-            )
+            decoded = merge(decoded, left, self._of_lines(lines, left))
         return whole(decoded, lines.split)
 
     def _lines(self, records: Records) -> Lines:
@@ -159,10 +158,11 @@ class _Decoder:
 
     def _by_document(self, records: Records) -> Decoded:
         lines = self._lines(records)
-        names = [lines.names[kind] for kind in lines.kind.tolist()]
-        return whole(self._of_lines(lines.split.readings, names), lines.split)
+        return whole(self._of_lines(lines, np.arange(len(lines.kind))), lines.split)
 
-    def _of_lines(self, readings: Records, names: Sequence[Sequence[str]]) -> Decoded:
+    def _of_lines(self, lines: Lines, rows: NDArray[np.intp]) -> Decoded:
+        readings = lines.split.readings.take(rows)
+        names = [lines.names[kind] for kind in lines.kind[rows].tolist()]
         cells, bad = decode_each(cells_of, readings.values.to_list(), self._separator)
         for row, (found, wanted) in enumerate(zip(cells, names, strict=True)):
             if len(found) != len(wanted):

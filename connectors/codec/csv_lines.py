@@ -62,14 +62,18 @@ def lines_of(records: Records, separator: str, columns: Sequence[str] | None, re
     heads = DeviceTable(("head",))
     kinds = heads.slots(lines.take(is_head)).astype(np.intp)
     names: list[Sequence[str]] = []
+    bad: dict[int, str] = {}
     for kind, line in enumerate(heads.ids(np.arange(len(heads))).values()):
         try:
             names.append(_names(line, separator, read))
         except ValueError as error:
             names.append(())
-            dead |= dict.fromkeys(record[is_head][kinds == kind].tolist(), f"the header line: {error}")
+            bad[kind] = f"the header line: {error}"
     good = ~is_head
-    if dead:
+    if bad:
+        dead |= {
+            row: bad[kind] for row, kind in zip(record[is_head].tolist(), kinds.tolist(), strict=True) if kind in bad
+        }
         good &= ~np.isin(record, list(dead))
     kind_of = kinds[np.cumsum(is_head) - 1]
     return Lines(_split(records, lines.take(good), record[good], dead), names, kind_of[good])
@@ -99,7 +103,7 @@ def _names(line: bytes, separator: str, read: Sequence[str]) -> Sequence[str]:
     names = [name.strip() for name in cells_of(line, separator)]
     for name in read:
         if names.count(name) != 1:
-            there = ", ".join(f"`{name}`" for name in names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+            there = ", ".join(map(repr, names[:_SHOWN])) + (", …" if len(names) > _SHOWN else "")
             message = f"expected a column `{name}`{' once' if name in names else ''}, given {there}"
             raise ValueError(message)
     return names

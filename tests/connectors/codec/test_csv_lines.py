@@ -120,14 +120,14 @@ def test_a_header_line_that_does_not_name_what_is_read_makes_its_record_dead() -
     split = apart(values, None).split
     assert split.record.tolist() == [2, 5], "names that nobody reads may stand twice"
     assert dict(sorted(split.dead.items())) == {
-        0: "the header line: expected a column `b`, given `a`, `c`",
-        1: "the header line: expected a column `b` once, given `a`, `b`, `b`",
+        0: "the header line: expected a column `b`, given 'a', 'c'",
+        1: "the header line: expected a column `b` once, given 'a', 'b', 'b'",
         3: "the header line: a quote isn't closed",
         4: "the header line: 'utf-8' codec can't decode byte 0xff in position 2: invalid start byte",
-        6: "the header line: expected a column `b`, given `a`, `c`",
+        6: "the header line: expected a column `b`, given 'a', 'c'",
     }
     many = apart([",".join(f"n{at}" for at in range(10_000)).encode()], None).split.dead[0]
-    assert many.endswith("`n9`, …")
+    assert many.endswith("'n9', …")
 
 
 def test_no_records_have_no_lines() -> None:
