@@ -7,8 +7,9 @@
 
 An alert follows the newest reading of its device: a row older than the newest one seen changes nothing and goes to the
 side output `late`. `alert_id` is the same for both rows of an alert, and the same again on a replay: it is made from
-the pipeline, the step, the device, and the time and offset of the record with which the condition began to hold. An
-alert of a device that is forgotten is over, without a row.
+the pipeline, the step, the device, and the time and offset of the record with which the condition began to hold, and how
+often it had begun to before within that record, which may hold several readings. An alert of a device that is forgotten is
+over, without a row.
 
 Example:
     steps:
@@ -94,11 +95,11 @@ class _State:
         self._types = outputs[""].columns
         # What comes out of most small batches: nothing.
         self._no_rows, self._no_late = Batch.empty(self._types), Batch.empty(outputs["late"].columns)
-        self._seed = f"{inputs.pipeline}\0{inputs.step}\0".encode().replace(b"%", b"%%") + b"%b\0%d\0%d"
+        self._seed = f"{inputs.pipeline}\0{inputs.step}\0".encode().replace(b"%", b"%%") + b"%b\0%d\0%d\0%d"
         self._texts = {"pipeline": inputs.pipeline, "alert": inputs.step, "severity": spec.severity}
-        self._slots: NDArray[np.int64] = (resume or {"slots": np.empty((4, 0), np.int64)})["slots"].copy()
+        self._slots: NDArray[np.int64] = (resume or {"slots": np.empty((5, 0), np.int64)})["slots"].copy()
         """By slot: 1 while raised, since when the condition holds (`NEVER`: it doesn't; us) and since which
-        offset, the newest `ts` (us)."""
+        offset, the newest `ts` (us), and how often it began to hold at that offset before."""
 
     def on_batch(self, batch: Batch) -> Outputs:
         raises, failed = self._raise.evaluate(batch, self._devices)
@@ -109,7 +110,7 @@ class _State:
             clears, failed = np.asarray(column) == 1, failed + more
         self._grow(int(batch.device.max(initial=0)) + 1)
         change = np.zeros(len(batch), np.int8)
-        began = np.zeros((2, len(batch)), np.int64)
+        began = np.zeros((3, len(batch)), np.int64)
         ok = batch.live.copy()
         ok[[row for row, _ in failed]] = False
         _follow(
@@ -159,8 +160,8 @@ class _State:
         known = self._slots.shape[1]
         if devices > known:
             more = max(devices, 2 * known) - known
-            fresh = np.zeros((4, more), np.int64)
-            fresh[[1, 3]] = NEVER
+            fresh = np.zeros((5, more), np.int64)
+            fresh[[1, 2, 3]] = NEVER
             self._slots = np.concatenate([self._slots, fresh], axis=1)
 
 
@@ -168,13 +169,15 @@ class _State:
 def _follow(device, ts, watermark, offset, live, raises, clears, hold, slots, change, began):  # type: ignore[no-untyped-def]  # compiled
     """Write into `change` 1 where a row raises, 2 where it clears, -1 where it is older than its device's newest.
 
-    Where a row raises or clears, `began` gets the time and the offset since which the condition held.
+    Where a row raises or clears, `began` gets the time and the offset since which the condition held, and how often it had
+    begun to at this offset before.
     """
     for row in range(len(ts)):
         slot = device[row]
         if watermark[row] >= FORGET:
             slots[0, slot] = 0
             slots[1, slot] = NEVER
+            slots[2, slot] = NEVER
             slots[3, slot] = NEVER
         if not live[row]:
             continue
@@ -185,16 +188,17 @@ def _follow(device, ts, watermark, offset, live, raises, clears, hold, slots, ch
         if slots[0, slot] == 1:
             if clears[row]:
                 change[row] = 2
-                began[0, row], began[1, row] = slots[1, slot], slots[2, slot]
+                began[0, row], began[1, row], began[2, row] = slots[1, slot], slots[2, slot], slots[4, slot]
                 slots[0, slot] = 0
                 slots[1, slot] = NEVER
         elif not raises[row]:
             slots[1, slot] = NEVER
         else:
             if slots[1, slot] == NEVER:
+                slots[4, slot] = slots[4, slot] + 1 if slots[2, slot] == offset[row] else 0
                 slots[1, slot] = ts[row]
                 slots[2, slot] = offset[row]
             if ts[row] - slots[1, slot] >= hold:
                 change[row] = 1
-                began[0, row], began[1, row] = slots[1, slot], slots[2, slot]
+                began[0, row], began[1, row], began[2, row] = slots[1, slot], slots[2, slot], slots[4, slot]
                 slots[0, slot] = 1

@@ -127,10 +127,12 @@ def _source(located: Located, spec: SourceSpec) -> Source | None:
     fields = tuple(
         FieldPath(name, tuple((field.path or name).split(".")), Type(field.type)) for name, field in spec.fields.items()
     )
-    reading = Reading(fields, device, time_path, spec.time.unit or Unit.US, spec.time.future)
+    each = tuple(spec.each.split(".")) if spec.each is not None else ()
+    reading = Reading(fields, device, time_path, spec.time.unit or Unit.US, spec.time.future, each)
     _refuse_ours(located, spec.kafka.config, (*at, "kafka", "config"))
     format_ = _format(located, spec.format, (*at, "format"))
     if format_ is not None:
+        _refuse_each(located, format_, reading, (*at, "each"))
         refuse_problems(located, format_.problems(reading), lambda inner: (*at, *inner))
     if format_ is None or len(located.mistakes) > before:
         return None
@@ -177,6 +179,29 @@ def _refuse_paths(located: Located, spec: SourceSpec, at: At) -> None:
         if not all(path.split(".")):
             expected = "the path of a field, such as data.temp"
             located.refuse(at, expected, f"`{path}`")
+
+
+def _refuse_each(located: Located, format_: Format, reading: Reading, at: At) -> None:
+    """Refuse a list of readings that the format can't hold, or that no path goes through as it should."""
+    if not reading.each:
+        return
+    each, size = ".".join(reading.each), len(reading.each)
+    if not format_.has_lists:
+        name = type(format_).__name__.lower()
+        having = ", ".join(known for known, other in formats().items() if other.has_lists)
+        located.refuse(at, f"a format whose records hold lists: {having}", f"`{name}`", "leave `each` out")
+        return
+    if not all(reading.each):
+        located.refuse(at, "the path of a list, such as data.readings", f"`{each}`")
+        return
+    if not any(path[:size] == reading.each for path in reading.paths()):
+        expected = f"the path of a list that a field is read from, such as `path: {each}.temperature`"
+        fix = "give the fields of its items paths that go through it, or leave `each` out"
+        located.refuse(at, expected, f"`{each}`, which no path of a field, the device or the time begins with", fix)
+    for path in reading.paths():
+        if path != reading.each and path == reading.each[: len(path)]:
+            expected = f"paths beside the list, or through it, such as `{each}.temperature`"
+            located.refuse(at, expected, f"`{'.'.join(path)}`, which the list stands in")
 
 
 def _settings(located: Located, config: Mapping[str, str], at: At) -> dict[str, str]:

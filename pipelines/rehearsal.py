@@ -31,7 +31,7 @@ from operators.base import Inputs
 from operators.batch import Batch, Schema, Type, missing
 from operators.binary import Binary
 from operators.clock import END
-from operators.devices import DeviceTable
+from operators.devices import DeviceTable, join_id
 from operators.kernel import are_kept
 from pipelines import config
 from pipelines.compiling import compiling
@@ -41,7 +41,6 @@ from pipelines.shard import Shard
 log = logging.getLogger("telemill")
 
 _ROWS = 4
-_DEVICE = Binary.of([b"a"])
 _VALUES: Mapping[Type, Any] = {Type.FLOAT: 1.5, Type.INT: 1, Type.BOOL: True, Type.TEXT: "a"}
 _BACKWARDS = """
 import sys
@@ -73,7 +72,7 @@ def rehearse_backwards(file: str) -> None:
     pipeline = config.read(Path(file))
     streams = pipeline.streams()
     devices = DeviceTable(pipeline.source.schema.device)
-    devices.slots(_DEVICE)
+    devices.slots(_device(pipeline.source))
     for sink in pipeline.sinks:
         _encode(sink, None, devices)
     for step in reversed(pipeline.steps):
@@ -163,13 +162,23 @@ def _document(source: Source) -> dict[str, Any]:
         for key in path[:-1]:
             within = within.setdefault(key, {})
         within[path[-1]] = value
+    within = document
+    for key in reading.each[:-1]:
+        within = within[key]
+    for key in reading.each[-1:]:
+        within[key] = [within[key]]
     return document
+
+
+def _device(source: Source) -> Binary:
+    """Make up the id of a device, of as many parts as it has."""
+    return Binary.of([join_id(["a"] * len(source.schema.device))])
 
 
 def _decoded(source: Source) -> Decoded:
     """Make up what comes out of records, where these couldn't be made up."""
     batch = _batch(source.schema)
-    return Decoded(_DEVICE.take(np.zeros(_ROWS, np.intp)), batch.ts, batch.offset, batch.columns, [])
+    return Decoded(_device(source).take(np.zeros(_ROWS, np.intp)), batch.ts, batch.offset, batch.columns, [])
 
 
 def _batch(schema: Schema) -> Batch:

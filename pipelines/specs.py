@@ -144,6 +144,9 @@ class SourceSpec(_Spec):
 
     kafka: KafkaSourceSpec = Field(description="the topics to read")
     format: Any = Field("json", description=f"one of {', '.join(formats())}, or one with options")
+    each: StrictStr | None = Field(
+        None, description="the path of a list of readings in the record; paths of their fields go through it"
+    )
     device: Annotated[DeviceSpec, BeforeValidator(_as_device)] = Field(
         description="the field or fields that name a device"
     )

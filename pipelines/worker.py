@@ -25,6 +25,9 @@ from pipelines.shard import Counts, Letter, Product, Shard
 
 log = logging.getLogger("telemill")
 
+_PIECE = 8 << 20
+"""Bytes of records that are taken in at a time, about: where each holds many readings, rows need far more memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -233,7 +236,7 @@ class Worker:
 
     def _read(self) -> list[Read]:
         self._settle(wait=False)
-        items: list[Read] = [*self._source.read()]
+        items: list[Read] = [piece for batch in self._source.read() for piece in batch.pieces(_PIECE)]
         now = time.monotonic()
         for item in items:
             if isinstance(item, Records):

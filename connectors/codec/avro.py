@@ -13,19 +13,22 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fastavro
 import numpy as np
 from fastavro.schema import expand_schema
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
 
+from connectors.codec.avro_items import AvroItems, with_item
 from connectors.codec.avro_scan import AvroScan
 from connectors.codec.avro_writer import write_rows
 from connectors.codec.base import Decoded, Decoder, Encoder, Format, Reading, Records, cells, merge
 from connectors.codec.documents import Documents, decode_each, document
+from connectors.codec.each import BLANK, Each, Kernels
 from connectors.codec.rows import Rows
 from operators.base import Problem, unfit
 from operators.batch import Batch, Schema, Text, Type
@@ -46,6 +49,7 @@ class Avro(Format):
     """Avro without a header. Reading takes the writer's schema from a file; writing makes one from the columns."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    has_lists: ClassVar[bool] = True
 
     schema_: str | None = Field(None, alias="schema", description="File with the writer's schema (.avsc), to read.")
     registry: str | None = Field(None, description="Not supported yet: values with a schema id of a registry.")
@@ -81,6 +85,10 @@ class Avro(Format):
                 Problem(("format",), "`format: {avro: {schema: FILE.avsc}}`: reading needs the writer's schema", "avro")
             ]
         schema = expand_schema(self._parsed)
+        if reading.each:
+            schema = with_item(schema, reading.each)
+            if schema is None:
+                return [Problem(("each",), "an array of the Avro schema", f"`{'.'.join(reading.each)}`")]
         paths: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
             (("fields", field.name), field.path) for field in reading.fields
         ]
@@ -108,7 +116,12 @@ class Avro(Format):
 
     def decoder(self, reading: Reading) -> Decoder:
         """Make a decoder."""
-        return _Decoder(self._parsed, reading)
+        if not reading.each:
+            return _Decoder(self._parsed, reading)
+        schema = expand_schema(self._parsed)
+        item = AvroScan(with_item(schema, reading.each), reading)
+        kernels = Kernels(AvroItems(schema, reading.each), item, AvroScan(schema, BLANK), 0)
+        return Each(reading, kernels, partial(_load, self._parsed))
 
     def encoder(self, schema: Schema, name: str) -> Encoder:
         """Make an encoder."""
@@ -139,8 +152,11 @@ class _Decoder:
         return merge(decoded, left, self._by_document(records.take(left))) if len(left) else decoded
 
     def _by_document(self, records: Records) -> Decoded:
-        docs, bad = decode_each(_read, records.values.to_list(), self._schema)
-        return Documents(docs, bad).columns(records, self._reading)
+        return Documents(*_load(self._schema, records)).columns(records, self._reading)
+
+
+def _load(schema: Any, records: Records) -> tuple[list[Any], dict[int, str]]:  # as above
+    return decode_each(_read, records.values.to_list(), schema)
 
 
 def _read(value: bytes, schema: Any) -> Any:  # a datum can be anything

@@ -44,7 +44,7 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
             step += 1
             first, last, kind, whole, real = at, at, NULL, np.int64(0), 0.0
             if what == LONG:
-                at, whole = _long(data, at, end)
+                at, whole = read_long(data, at, end)
                 good = at >= 0
                 kind, real = WHOLE, float(whole)
                 if good and more:
@@ -57,13 +57,13 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
                     kind, real = REAL, float_of(word(data, at))
                     at += 8
             elif what == TEXT:
-                at, whole = _long(data, at, end)
+                at, whole = read_long(data, at, end)
                 good = at >= 0 and 0 <= whole <= end - at and is_utf8(data, at, at + whole)
                 if good:
                     first, last, kind = at, at + whole, STRING
                     at = last
             elif what == UNION:
-                at, whole = _long(data, at, end)
+                at, whole = read_long(data, at, end)
                 good = at >= 0 and 0 <= whole < more
                 if good:
                     step = targets[own + whole]
@@ -88,22 +88,22 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
                     kind = TRUE if data[at] == 1 else FALSE
                     at += 1
             elif what == BYTES:
-                at, whole = _long(data, at, end)
+                at, whole = read_long(data, at, end)
                 good = at >= 0 and 0 <= whole <= end - at
                 at += whole
             elif what == FIXED:
                 good = own <= end - at
                 at += own
             elif what == ENUM:
-                at, whole = _long(data, at, end)
+                at, whole = read_long(data, at, end)
                 good = at >= 0 and 0 <= whole < own
                 if good:
                     first, last, kind = symbols[more + whole, 0], symbols[more + whole, 1], STRING
             elif what == BLOCK:
-                at, whole = _long(data, at, end)
+                at, whole = read_long(data, at, end)
                 if at >= 0 and whole < 0:  # then its size in bytes follows
                     whole = -whole
-                    at, _ = _long(data, at, end)
+                    at, _ = read_long(data, at, end)
                 good = at >= 0 and whole <= items and depth + 1 < DEEP
                 items -= whole
                 if good and whole == 0:
@@ -129,7 +129,7 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
 
 
 @kernel(forceinline=True)
-def _long(data, at, end):  # type: ignore[no-untyped-def]  # compiled: numba infers
+def read_long(data, at, end):  # type: ignore[no-untyped-def]  # noqa: ANN201  # compiled: numba infers
     """Read a number of up to 63 bits; gives the place behind it, or -1, and the number."""
     found = np.uint64(0)
     shift = np.uint64(0)

@@ -44,7 +44,7 @@ class AvroScan:
     def __init__(self, schema: Any, reading: Reading) -> None:  # fastavro's parsed schemas are untyped
         """Make the program."""
         self._puts = Puts(reading)
-        program = _Program(self._puts)
+        program = Program(self._puts)
         program.add(schema, ())
         program.step(kernel.END)
         self._program = np.array(program.steps, np.int64)
@@ -77,7 +77,7 @@ class AvroScan:
         return self._puts.rows(records, arrays)
 
 
-class _Program:
+class Program:
     """The steps that read a schema.
 
     Attributes:

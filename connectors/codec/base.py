@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache
-from typing import Any, NamedTuple, Protocol
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,14 @@ class Records:
         """Count the records."""
         return len(self.values)
 
+    def pieces(self, most: int) -> list[Records]:
+        """Cut them into pieces of about so many bytes of values at most, or of one record."""
+        behind = np.cumsum(np.maximum(self.values.size, 0))
+        if not len(self) or behind[-1] <= most:
+            return [self]
+        cuts = np.flatnonzero(np.diff(behind // most)) + 1
+        return [self.take(slice(first, last)) for first, last in pairwise([0, *cuts.tolist(), len(self)])]
+
     def take(self, rows: NDArray[np.intp] | slice) -> Records:
         """Pick records by their places."""
         values, keys = self.values.take(rows), self.keys.take(rows)
@@ -95,6 +104,8 @@ class Reading:
         time: the path of the event time, or empty where the record's own time is taken.
         unit: of the event time.
         future: how far ahead of the record's own time the event time may be, us.
+        each: the path of a list in the record. Each of its items is a reading, for which it stands in the list's place:
+            the paths above go through it. Empty where a record is one reading.
     """
 
     fields: tuple[FieldPath, ...]
@@ -102,6 +113,11 @@ class Reading:
     time: tuple[str, ...]
     unit: Unit
     future: int
+    each: tuple[str, ...] = ()
+
+    def paths(self) -> list[tuple[str, ...]]:
+        """List the paths of all that is read."""
+        return [*(field.path for field in self.fields), *self.device, *([self.time] if self.time else [])]
 
     def places(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
         """List all that is read: where the pipeline's source says so, and the path in a record."""
@@ -180,6 +196,8 @@ class Format(BaseModel):
     """A format as it stands in a pipeline: its options, and what it makes of them. Found by its module's name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    has_lists: ClassVar[bool] = False
+    """Whether `Reading.each` can be had from its records."""
 
     def problems(self, reading: Reading) -> Sequence[Problem]:
         """Say what of a reading can't be had from records of this format, as far as that is known before the run."""

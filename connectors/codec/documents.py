@@ -68,6 +68,14 @@ class Documents:
         dead = [Dead(row, reason) for row, reason in sorted(self.bad.items())]
         return Decoded(Binary.of(compress(device, good.tolist())), ts[good], records.offset[good], kept, dead)
 
+    def items(self, path: Sequence[str]) -> list[list[Any]]:
+        """Give the list at a path of each document; an empty one where the record is refused, as it has none."""
+        name, lists = ".".join(path), self._pick(path, Type.TEXT)
+        for row, found in enumerate(lists):
+            if type(found) is not list:
+                self._refuse(row, name, "a list of readings", found)
+        return [[] if row in self.bad else found for row, found in enumerate(lists)]
+
     def _pick(self, path: Sequence[str], type_: Type) -> list[Any]:
         """Give the value at a path of each document, None where it is missing.
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from itertools import repeat
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import orjson
@@ -21,6 +21,8 @@ from pydantic import Field
 
 from connectors.codec.base import Decoded, Decoder, Encoder, Format, Reading, Records, cells, iso_cells, merge
 from connectors.codec.documents import Documents, decode_each, document
+from connectors.codec.each import BLANK, Each, Kernels
+from connectors.codec.json_items import JsonItems
 from connectors.codec.json_scan import JsonScan
 from connectors.codec.json_writer import write_rows
 from connectors.codec.rows import Rows
@@ -41,13 +43,17 @@ class TimeText(str, Enum):
 class Json(Format):
     """JSON, one object a record. Missing values, NaN and infinity are written as null."""
 
+    has_lists: ClassVar[bool] = True
     time: TimeText = Field(
         TimeText.ISO, description="How times are written: iso, or a number of s, ms or us since 1970."
     )
 
     def decoder(self, reading: Reading) -> Decoder:
         """Make a decoder."""
-        return _Decoder(reading)
+        if not reading.each:
+            return _Decoder(reading)
+        kernels = Kernels(JsonItems(reading.each), JsonScan(reading), JsonScan(BLANK), 1)
+        return Each(reading, kernels, load)
 
     def encoder(self, schema: Schema, name: str) -> Encoder:  # noqa: ARG002  # JSON has no record types
         """Make an encoder."""
@@ -68,15 +74,20 @@ class _Decoder:
         return merge(decoded, left, self._by_document(records.take(left))) if len(left) else decoded
 
     def _by_document(self, records: Records) -> Decoded:
-        values = records.values.to_list()
-        docs, bad = decode_each(orjson.loads, values)
-        for row in _suspects(values, docs):
-            if row not in bad:
-                try:
-                    _once(values[row])
-                except ValueError as error:
-                    bad[row] = f"can't be decoded: {error}"
-        return Documents(docs, bad).columns(records, self._reading)
+        return Documents(*load(records)).columns(records, self._reading)
+
+
+def load(records: Records) -> tuple[list[Any], dict[int, str]]:
+    """Read records as documents; gives these, and by place the reason where there is none."""
+    values = records.values.to_list()
+    docs, bad = decode_each(orjson.loads, values)
+    for row in _suspects(values, docs):
+        if row not in bad:
+            try:
+                _once(values[row])
+            except ValueError as error:
+                bad[row] = f"can't be decoded: {error}"
+    return docs, bad
 
 
 def _suspects(values: Sequence[bytes | None], docs: Sequence[Any]) -> list[int]:

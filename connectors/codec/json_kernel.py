@@ -117,14 +117,14 @@ def _record(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912, PL
     `levels` holds for each level of nesting its node, or what it is, and how many keys stood before it; `keys` holds of
     each key of the objects around this place where it begins, and a mark that is the same for keys that are.
     """
-    at = _skip(data, at, end)
+    at = skip_space(data, at, end)
     if at >= end or data[at] != 123:  # {
         return -1
     levels[0, 0], levels[0, 1] = 0, 0
     depth, known, edge, state, cut = 0, 0, -1, _FIRST_KEY, 0
     at += 1
     while True:
-        at = _skip(data, at, end)
+        at = skip_space(data, at, end)
         if at >= end:
             return -1
         letter = data[at]
@@ -137,7 +137,7 @@ def _record(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912, PL
             depth -= 1
             at += 1
             if depth < 0:
-                return cut if _skip(data, at, end) == end else -1
+                return cut if skip_space(data, at, end) == end else -1
             state = _BEHIND
         elif state == _BEHIND:
             if letter != 44:  # ,
@@ -154,7 +154,7 @@ def _record(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912, PL
                 return -1
             known += 1
             edge = _edge(data, begin, at, levels[depth, 0], names, nodes, edges)
-            at = _skip(data, at + 1, end)
+            at = skip_space(data, at + 1, end)
             if at >= end or data[at] != 58:  # :
                 return -1
             at += 1
@@ -196,7 +196,7 @@ def _record(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912, PL
 
 
 @kernel(forceinline=True)
-def _skip(data, at, end):  # type: ignore[no-untyped-def]  # compiled: numba infers
+def skip_space(data, at, end):  # type: ignore[no-untyped-def]  # noqa: ANN201  # compiled: numba infers
     """Pass over white space."""
     while at < end and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
         at += 1

@@ -46,7 +46,7 @@ class Ndjson:
                 f"{file}: expected a JSON object a line; `jq -c '.[]'` makes lines of an array, `jq -c .` of objects"
             )
             raise FileError(message)
-        columns = list(dict.fromkeys(name for document in documents for name in _names(document, ())))
+        columns = list(dict.fromkeys(name for document in documents for name in _names(document, (), reading.each)))
         search = [replace(column, names=column.names[:1]) for column in wanted(own, schema)]
         needed = len(own.device) + 1
         if documents:
@@ -83,9 +83,11 @@ def _document(line: bytes) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _names(document: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    """Give the paths of all fields, of nested ones too."""
+def _names(document: Mapping[str, Any], path: tuple[str, ...], each: tuple[str, ...]) -> Iterator[str]:
+    """Give the paths of all fields, of nested ones too, and of those in the list at the path `each`."""
     for name, value in document.items():
-        yield ".".join((*path, name))
-        if isinstance(value, dict):
-            yield from _names(value, (*path, name))
+        inner = (*path, name)
+        yield ".".join(inner)
+        for item in value if isinstance(value, list) and inner == each else [value]:
+            if isinstance(item, dict):
+                yield from _names(item, inner, each)

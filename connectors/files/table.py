@@ -55,6 +55,10 @@ def open_table(file: Path, reading: Reading, schema: Schema) -> Table:
         close = difflib.get_close_matches(file.name, names, 1)
         message = f"{file}: no such file{f'; did you mean {file.parent / close[0]}?' if close else ''}"
         raise FileError(message)
+    if reading.each and _OPEN[suffix] is not Ndjson:
+        given = f"{suffix}, while the source has `each: {'.'.join(reading.each)}`"
+        message = f"{file}: expected .ndjson or .jsonl, whose lines hold lists of readings, given {given}"
+        raise FileError(message)
     try:
         if file.is_dir():
             message = f"{file}: expected a file, given a folder"

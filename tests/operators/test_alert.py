@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -48,8 +48,9 @@ SPECS = [
 ]
 
 
-def alert_id(pipeline: str, step: str, device: bytes, since: int, offset: int) -> str:
-    named = b"\0".join([pipeline.encode(), step.encode(), device, str(since).encode(), str(offset).encode()])
+def alert_id(pipeline: str, step: str, device: bytes, since: int, offset: int, before: int = 0) -> str:
+    numbers = [str(number).encode() for number in (since, offset, before)]
+    named = b"\0".join([pipeline.encode(), step.encode(), device, *numbers])
     return hashlib.blake2b(named, digest_size=8).hexdigest()
 
 
@@ -58,11 +59,16 @@ class Follower:
     """What an alert knows of a device."""
 
     newest: int | None = None
-    since: tuple[int, int] | None = None
+    since: tuple[int, int, int] | None = None
     raised: bool = False
+    began: list[int] = field(default_factory=list)
 
-    def follow(self, ts: int, offset: int, raises: bool, clears: bool, hold: int) -> tuple[str, tuple[int, int]] | None:
-        """Go from ok through pending to raised, and back; say what the alert becomes, since when and which offset."""
+    def follow(
+        self, ts: int, offset: int, raises: bool, clears: bool, hold: int
+    ) -> tuple[str, tuple[int, int, int]] | None:
+        """Go from ok through pending to raised, and back; say what the alert becomes, since when and which offset, and how
+        often the condition began to hold there before.
+        """
         self.newest = ts
         if self.raised:
             if not clears or self.since is None:
@@ -73,7 +79,9 @@ class Follower:
         if not raises:
             self.since = None
             return None
-        self.since = (ts, offset) if self.since is None else self.since
+        if self.since is None:
+            self.since = (ts, offset, self.began.count(offset))
+            self.began.append(offset)
         self.raised = ts - self.since[0] >= hold
         return ("raised", self.since) if self.raised else None
 
@@ -101,7 +109,7 @@ def oracle(spec: Alert, _schema: Schema, rows: Sequence[Row], pipeline: str, ste
     return out
 
 
-def alert(spec: Alert, row: Row, state: str, since: tuple[int, int], pipeline: str, step: str) -> Row:
+def alert(spec: Alert, row: Row, state: str, since: tuple[int, int, int], pipeline: str, step: str) -> Row:
     """Make the row of an alert."""
     added = {
         "alert_id": alert_id(pipeline, step, row.device, *since),
@@ -166,6 +174,13 @@ def test_alerts_of_one_device_at_one_time_have_ids_of_their_own() -> None:
     rows = clocked([(b"a", NINE, {"temperature": value}) for value in (81.0, 1.0, 81.0)])
     first, cleared, second = run(hot(), rows).main
     assert first["alert_id"] == cleared["alert_id"] != second["alert_id"]
+
+
+def test_so_have_alerts_of_readings_in_one_record() -> None:
+    temperatures = (81.0, 1.0, 81.0, 1.0, 81.0)
+    rows = [replace(row, offset=7) for row in clocked([(b"a", NINE, {"temperature": value}) for value in temperatures])]
+    made = run(hot(), rows).main
+    assert [row["alert_id"] for row in made] == [alert_id(PIPELINE, STEP, b"a", NINE, 7, at) for at in (0, 0, 1, 1, 2)]
 
 
 def test_a_row_older_than_the_newest_changes_nothing_and_goes_to_the_side() -> None:

@@ -151,6 +151,23 @@ def test_the_kernel_equals_the_oracle(kind: tuple[str, ...], data: st.DataObject
     assert [reject.offset for reject in made.rejects] == [row.offset for row in expected.get("rejects", [])]
 
 
+@every_kind
+@settings(max_examples=40)
+@given(data=st.data())
+def test_rows_may_share_an_offset_as_readings_of_one_record_do(kind: tuple[str, ...], data: st.DataObject) -> None:
+    spec, rows = drawn(data, kind)
+    apart, shared = run(spec, rows), run(spec, [replace(row, offset=row.offset // 3) for row in rows])
+    for side in apart.rows:
+        expected = [replace(row, offset=row.offset // 3) for row in apart.rows[side]]
+        assert list(map(unnamed, shared.rows[side])) == list(map(unnamed, expected)), f"output `{side}`"
+    assert [reject.offset for reject in shared.rejects] == [reject.offset // 3 for reject in apart.rejects]
+
+
+def unnamed(row: Row) -> Row:
+    """Leave out the id of an alert, which is made from the offset."""
+    return replace(row, values={name: value for name, value in row.values.items() if name != "alert_id"})
+
+
 @pytest.fixture(scope="module")
 def crowd() -> tuple[Batch, DeviceTable]:
     """Three readings of each of 100,000 devices, which are so far apart that windows close between them; then the end."""

@@ -238,3 +238,71 @@ def test_nor_does_any_format_from_bytes_to_bytes(
     many, streams_of_many = calls(mill, minutes(10_000, 3), encoders)
     assert streams["window"] * 9 < streams_of_many["window"]
     assert many - few == Counter()
+
+
+EACH = """\
+name: mill
+source:
+  kafka: {{topics: [raw]}}
+  format: {read}
+  each: readings
+  device: [gateway, readings.id]
+  time: {{field: readings.ts, unit: ms}}
+  fields: {{watts: {{type: float, path: readings.watts}}, site: text}}
+steps:
+  - filter: watts >= 0
+sinks:
+  - {{from: filter, kafka: {{topic: out}}}}
+"""
+LISTS = {
+    "type": "record",
+    "name": "readings",
+    "fields": [
+        {"name": "gateway", "type": "string"},
+        {"name": "readings", "type": {"type": "array", "items": SCHEMA}},
+        {"name": "site", "type": ["null", "string"]},
+    ],
+}
+
+
+def avro_lists(document: dict[str, Any]) -> bytes:
+    """Write a document by the schema of lists."""
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, fastavro.parse_schema(LISTS), document)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("read", "write"), [("json", orjson.dumps), ("{avro: {schema: lists.avsc}}", avro_lists)], ids=["json", "avro"]
+)
+def test_nor_do_readings_in_one_record(read: str, write: Callable[[dict[str, Any]], bytes], tmp_path: Path) -> None:
+    (tmp_path / "lists.avsc").write_bytes(orjson.dumps(LISTS))
+    file = tmp_path / "mill.yaml"
+    file.write_text(EACH.format(read=read))
+    mill = shard(config.read(file, {}), ["filter"])
+
+    def lists(count: int, each: int, first: int) -> Records:
+        """Make so many records of so many readings, every fifth without any."""
+        return records(
+            [
+                write(
+                    {
+                        "gateway": f"g{row % 3}",
+                        "readings": [
+                            {"id": f"dev-{at % DEVICES}", "ts": 1_000 * row, "watts": 20 + at / 4}
+                            for at in range(each if row % 5 else 0)
+                        ],
+                        "site": "s",
+                    }
+                )
+                for row in range(count)
+            ],
+            first,
+        )
+
+    for first in (0, 10_000):
+        calls(mill, lists(2_000, 10, first))
+    few, rows = calls(mill, lists(100, 5, 20_000))
+    many, rows_of_many = calls(mill, lists(1_000, 10, 30_000))
+    assert (rows["filter"], rows_of_many["filter"]) == (400, 8_000)
+    assert many - few == Counter()

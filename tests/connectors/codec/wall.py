@@ -9,9 +9,11 @@ import ctypes
 import mmap
 from typing import Any
 
+import fastavro
 import numpy as np
 from numpy.typing import NDArray
 
+from connectors.codec.avro import Avro
 from connectors.codec.base import FieldPath, Reading, Records, Unit
 from connectors.codec.csv import Csv
 from connectors.codec.json import Json
@@ -65,6 +67,38 @@ def read_json() -> None:
     record = b'{"dev":"a/b","ts":"2026-01-31T12:00:00.25+01:00","x":-12.5e-3,"text":"on","no":null,"o":{"ok":true,"l":[false]}}'
     for device in ((("dev",),), (("dev",), ("text",)), ()):
         decode(Json.model_validate({}).decoder(Reading(fields, device, ("ts",), Unit.ISO, 10**18)), record)
+
+
+def read_lists_of_json() -> None:
+    fields = (FieldPath("x", ("o", "r", "x"), Type.FLOAT), FieldPath("text", ("text",), Type.TEXT))
+    reading = Reading(fields, (("dev",), ("o", "r", "id")), (), Unit.US, 0, ("o", "r"))
+    items = b'[{"id":"a","x":1},{"id":"b"} , {"id":7,"x":-2.5e1}]'
+    for record in (
+        b'{"dev":"g","text":"\\"on]","o":{"z":[[],"]"],"r":' + items + b',"s":"[\\\\"}}',
+        b'{"dev":"g","o":{"r":' + items + b"}}",
+        b'{"dev":"g","text":"on","o":{"r":[]}}',
+    ):
+        decode(Json.model_validate({}).decoder(reading), record)
+
+
+def read_lists_of_avro() -> None:
+    item = {
+        "type": "record",
+        "name": "I",
+        "fields": [{"name": "id", "type": "string"}, {"name": "x", "type": "double"}],
+    }
+    many = {"type": "array", "items": item}
+    fields = [
+        {"name": "dev", "type": "string"},
+        {"name": "r", "type": ["null", many]},
+        {"name": "raw", "type": "bytes"},
+    ]
+    avro = Avro.model_validate({})
+    avro._parsed = fastavro.parse_schema({"type": "record", "name": "R", "fields": fields})
+    reading = Reading((FieldPath("x", ("r", "x"), Type.FLOAT),), (("dev",), ("r", "id")), (), Unit.US, 0, ("r",))
+    one = b"\x02a" + bytes(8)
+    for blocks in (b"\x04" + one + one + b"\1\x14" + one + b"\0", b"\0"):
+        decode(avro.decoder(reading), b"\x02g\x02" + blocks + b"\x04ab")
 
 
 def read_avro() -> None:
@@ -129,6 +163,8 @@ def look_devices_up() -> None:
 
 if __name__ == "__main__":
     read_json()
+    read_lists_of_json()
+    read_lists_of_avro()
     read_avro()
     read_csv()
     look_devices_up()

@@ -181,6 +181,46 @@ MISTAKES = [
         Says("source.format.csv.missing[1]", "text", "-999", 'quote it: "-999"'),
     ),
     case(
+        "a list that the schema hasn't",
+        GOOD[GOOD.index("  format: json") : GOOD.index("    status: text\n")] + "    status: text\n",
+        """\
+  format: {avro: {schema: reading.avsc}}
+  each: ts #!
+  device: dev
+  time: {field: ts, unit: ms}
+  fields:
+    temperature: float
+    humidity: float
+    status: text
+""",
+        Says("source.each", "an array of the Avro schema", "`ts`"),
+    ),
+    case(
+        "a list that no path goes through",
+        "  device: dev\n",
+        "  each: readings #!\n  device: dev\n",
+        Says("source.each", "such as `path: readings.temperature`", "`readings`, which no path", "or leave `each` out"),
+    ),
+    case(
+        "a field that a list stands in",
+        "  fields:\n" + FIELD,
+        "  each: data.readings #!\n  fields:\n    data: text\n"
+        + FIELD.replace("float", "{type: float, path: data.readings.t}"),
+        Says("source.each", "such as `data.readings.temperature`", "`data`, which the list stands in"),
+    ),
+    case(
+        "a list with an empty key in its path",
+        "  device: dev\n",
+        "  each: readings. #!\n  device: dev\n",
+        Says("source.each", "the path of a list", "`readings.`"),
+    ),
+    case(
+        "a list that is a list",
+        "  device: dev\n",
+        "  each: [readings] #!\n  device: dev\n",
+        Says("source.each", "text", "a list of 1"),
+    ),
+    case(
         "both ways to name a device",
         "device: dev",
         "device: {fields: [dev], key: dev} #!",
