@@ -50,7 +50,7 @@ class Documents:
         if not set(map(type, docs)) <= {dict}:
             for row, doc in enumerate(docs):
                 if type(doc) is not dict and row not in bad:
-                    bad[row] = f"expected an object with fields, given {_show(doc)}"
+                    bad[row] = f"expected an object with fields, given {show(doc)}"
             self.docs = [doc if type(doc) is dict else {} for doc in docs]
 
     def columns(self, records: Records, reading: Reading) -> Decoded:
@@ -97,7 +97,7 @@ class Documents:
         return level
 
     def _refuse(self, row: int, name: str, expected: str, given: object) -> None:
-        self.bad.setdefault(row, f"field `{name}`: expected {expected}, given {_show(given)}")
+        self.bad.setdefault(row, f"field `{name}`: expected {expected}, given {show(given)}")
 
     def _check(
         self, values: list[Any], name: str, expected: str, fits: Callable[[Any], bool], spare: object
@@ -212,7 +212,7 @@ class Documents:
             far = format_duration(us - us % 1_000_000 if us >= 1_000_000 else us)
             most = format_duration(reading.future)
             reason = (
-                f"field `{name}`: expected a time at most {most} ahead of the record's own, given {_show(values[row])}"
+                f"field `{name}`: expected a time at most {most} ahead of the record's own, given {show(values[row])}"
             )
             self.bad.setdefault(row, f"{reason}, which is {far} ahead")
 
@@ -297,7 +297,8 @@ def _is_int(value: object) -> bool:
     return type(value) is int and abs(value) < -MISSING_INT
 
 
-def _show(value: object) -> str:
+def show(value: object) -> str:
+    """Tell a value and what it is, cut where it is long."""
     if value is None:
         return "nothing"
     try:

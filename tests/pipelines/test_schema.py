@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from typer.testing import CliRunner
 
 import pipelines
+from connectors.codec.base import formats, written
 from operators.base import Operator, kinds
 from pipelines import schema as describing
 from pipelines.__main__ import app
@@ -63,6 +64,7 @@ BEYOND = {
     "a schema for what is written",
     "a field that the schema hasn't",
     "a name in Avro that Avro doesn't take",
+    "times of SenML in another unit than its own",
     "a list that the schema hasn't",
     "a list that no path goes through",
     "a field that a list stands in",
@@ -321,7 +323,7 @@ def test_a_format_that_is_only_read_is_one_of_the_source(format_: object, valida
 
 def test_the_formats_that_there_are_are_told(made: dict[str, Any]) -> None:
     told = [made["$defs"][spec]["properties"]["format"]["description"] for spec in ("SourceSpec", "SinkSpec")]
-    assert told == ["one of avro, csv, json, or one with options", "one of avro, json, or one with options"]
+    assert told == [f"one of {', '.join(known)}, or one with options" for known in (formats(), written())]
 
 
 @pytest.mark.parametrize(

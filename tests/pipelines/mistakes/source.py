@@ -181,6 +181,16 @@ MISTAKES = [
         Says("source.format.csv.missing[1]", "text", "-999", 'quote it: "-999"'),
     ),
     case(
+        "times of SenML in another unit than its own",
+        GOOD[GOOD.index("  format: json") : GOOD.index("  fields:")],
+        """\
+  format: senml
+  device: n
+  time: {field: t, unit: ms} #!
+""",
+        Says("source.time", "`unit: s`, in which SenML's times are", "`unit: ms`"),
+    ),
+    case(
         "a list that the schema hasn't",
         GOOD[GOOD.index("  format: json") : GOOD.index("    status: text\n")] + "    status: text\n",
         """\
