@@ -37,7 +37,10 @@ class _Letter:
     key: bytes | None
     value: bytes | None
     headers: Mapping[str, str]
-    cut: bool
+
+    def large(self) -> bool:
+        """Say whether there is something to cut."""
+        return max(len(self.key or b""), len(self.value or b"")) > _KEPT_BYTES
 
 
 class KafkaSink:
@@ -91,15 +94,28 @@ class KafkaSink:
         while len(values):
             taken, error = self._outlet.write(topic, keys, values)
             if error is not None and error.code() != _QUEUE_FULL:
-                message = f"a row for topic `{topic}` wasn't taken by librdkafka: {error.str()}"
+                # Those behind it may be on their way; none is committed, and closing drops what waits.
+                size = sum(max(int(part.size[taken]), 0) for part in (keys, values))
+                message = f"a row of {size:,} bytes for topic `{topic}` wasn't taken by librdkafka: {_told(error)}"
                 raise KafkaFailure(message)
             keys, values = keys.take(slice(taken, None)), values.take(slice(taken, None))
             self._poll(0 if error is None else 0.1)
 
     def write_letter(self, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, str]) -> None:
-        """Hand a dead letter over. One that its topic doesn't take whole is cut, and its headers say so."""
+        """Hand a dead letter over. One that its topic doesn't take whole is cut, and its headers say so.
+
+        Raises:
+            KafkaFailure: if an earlier message couldn't be delivered.
+        """
         self._make_room(len(value or b""))
-        self._send(_Letter(topic, key, value, headers, cut=False))
+        letter = _Letter(topic, key, value, headers)
+        if not letter.large():
+            self._send(letter)
+            return
+        # Alone: what goes together is refused together.
+        self.flush()
+        self._send(letter)
+        self.flush()
 
     def flush(self) -> None:
         """Wait until everything handed over is delivered; as long as librdkafka keeps trying.
@@ -140,11 +156,11 @@ class KafkaSink:
         headers = {name: text.encode() for name, text in letter.headers.items()}
         number = len(self._letters)
         while error := self._outlet.write_letter(number, letter.topic, letter.key, letter.value, headers):
-            if error.code() == KafkaError.MSG_SIZE_TOO_LARGE and not letter.cut:
+            if error.code() == KafkaError.MSG_SIZE_TOO_LARGE and letter.large():
                 self._cut(letter)
                 return
             if error.code() != _QUEUE_FULL:
-                message = f"a dead letter for topic `{letter.topic}` wasn't taken by librdkafka: {error.str()}"
+                message = f"a dead letter for topic `{letter.topic}` wasn't taken by librdkafka: {_told(error)}"
                 raise KafkaFailure(message)
             self._poll(0.1)
 
@@ -152,10 +168,10 @@ class KafkaSink:
         """Serve the producer, and see to what couldn't be delivered."""
         for undelivered in self._outlet.poll(seconds):
             letter = self._letters[undelivered.letter - 1] if undelivered.letter else None
-            if letter is None or letter.cut or undelivered.error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+            if letter is not None and letter.large() and undelivered.error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                self._cut(letter)
+            else:
                 self._give_up(undelivered)
-                continue
-            self._cut(letter)
         self._raise()
 
     def _cut(self, letter: _Letter) -> None:
@@ -164,12 +180,12 @@ class KafkaSink:
         log.warning("dead letter of %d bytes is too large for `%s`: cut to %d", size, letter.topic, _KEPT_BYTES)
         key, value = (None if part is None else part[:_KEPT_BYTES] for part in (letter.key, letter.value))
         headers = letter.headers if value is None else {**letter.headers, "telemill.truncated": str(size)}
-        self._send(_Letter(letter.topic, key, value, headers, cut=True))
+        self._send(_Letter(letter.topic, key, value, headers))
 
     def _give_up(self, undelivered: Undelivered) -> None:
         self.delivery_errors += 1
-        reason = " ".join(undelivered.error.str().split())
-        self._error = f"a row for topic `{undelivered.topic}` couldn't be delivered: {reason}"
+        what = "a dead letter" if undelivered.letter else "a row"
+        self._error = f"{what} for topic `{undelivered.topic}` couldn't be delivered: {_told(undelivered.error)}"
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
@@ -180,6 +196,17 @@ class KafkaSink:
     def _raise(self) -> None:
         if self._error is not None:
             raise KafkaFailure(self._error)
+
+
+def _told(error: KafkaError) -> str:
+    """Give an error in one line, with what to do where that is known."""
+    text = " ".join(error.str().split())
+    if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+        return text
+    return (
+        f"{text}. Raise `max.message.bytes` of the topic, and `message.max.bytes` where the sink's `config` sets it; or, as "
+        "messages go together and are refused together, set `batch.size` there below what the topic takes"
+    )
 
 
 def _linger(config: Mapping[str, object]) -> dict[str, str]:

@@ -184,6 +184,36 @@ def test_what_is_larger_than_the_producer_takes_is_told_at_once(way: Way, kafka:
     assert error.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
+def test_rows_around_those_that_are_too_large_are_taken_once_and_in_order(
+    way: Way, kafka: EmbeddedKafka, topic: str
+) -> None:
+    outlet = way(kafka.brokers, message_max_bytes="5000")
+    large = {3, 4, 70, 99}
+    values = [bytes(6_000) if row in large else b"%d" % row for row in range(100)]
+    taken, error = outlet.write(topic, Binary.of([b"k"] * 100), Binary.of(values))
+    assert taken == 3
+    assert error is not None
+    assert error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+    assert outlet.waiting() == 96, "those behind are on their way too"
+    assert served(outlet) == [], "it is told at once, and not once more"
+    found = [int(message.value()) for message in messages(kafka.brokers, topic, 96)]
+    assert found == [row for row in range(100) if row not in large]
+
+
+@pytest.mark.parametrize(("large", "taken", "code"), [(5, 5, KafkaError.MSG_SIZE_TOO_LARGE), (50, 10, FULL)])
+def test_of_a_full_queue_and_a_row_that_is_too_large_the_first_is_told(
+    way: Way, kafka: EmbeddedKafka, topic: str, large: int, taken: int, code: int
+) -> None:
+    outlet = way(kafka.brokers, message_max_bytes="5000", queue_buffering_max_messages="10", linger_ms="20")
+    values = Binary.of(bytes(6_000) if row == large else b"%d" % row for row in range(100))
+    got, error = outlet.write(topic, Binary.of([b"k"] * 100), values)
+    assert error is not None
+    assert (got, error.code()) == (taken, code)
+    assert served(outlet) == []
+    rows = [row for row in range(11) if row != large][:10]
+    assert [int(message.value()) for message in messages(kafka.brokers, topic, 10)] == rows, "none behind a full queue"
+
+
 def test_what_no_broker_takes_in_time_is_told_with_its_topic_and_number(way: Way) -> None:
     errors: list[KafkaError] = []
     outlet = way(NOWHERE, errors.append, message_timeout_ms="200")

@@ -66,6 +66,19 @@ def test_a_row_that_could_not_be_delivered_is_told_and_counted() -> None:
     sink.close()
 
 
+def test_a_row_that_librdkafka_itself_does_not_take_ends_the_run_and_what_waits_is_dropped(
+    kafka: EmbeddedKafka,
+) -> None:
+    sink = KafkaSink(kafka.brokers, {"message.max.bytes": "5000", "linger.ms": "50"})
+    values = Binary.of([b"v", bytes(6_000), b"w"])
+    expected = (
+        r"a row of 6,001 bytes for topic `out` wasn't taken by librdkafka: .*too large\. Raise `max\.message\.bytes`"
+    )
+    with pytest.raises(KafkaFailure, match=expected):
+        sink.write("out", Binary.of([b"k"] * 3), values)
+    sink.close()
+
+
 @pytest.mark.parametrize("name", ["linger.ms", "queue.buffering.max.ms"])
 def test_a_flush_does_not_wait_for_what_should_linger_long(kafka: EmbeddedKafka, name: str) -> None:
     sink = KafkaSink(kafka.brokers, {name: "60000"})
