@@ -7,8 +7,6 @@ writing the results; not the start of Python.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +16,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.kernels import machine
+from benchmarks import command
 from connectors.files.table import open_table
 from pipelines import backtest, config
 
@@ -54,8 +52,7 @@ def measure(file: Path, folder: Path) -> dict[str, float]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.backtest", description="How fast a backtest is.")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser = command.parser("benchmarks.backtest", "How fast a backtest is.")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the file; a million if left out")
     parser.add_argument("--seed", type=int, default=1, help="of the values")
     options = parser.parse_args(arguments)
@@ -72,10 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             results.append({"format": name, "rows": options.rows, **made})
             parts = (f"{made[part]:.2f}" for part in ("reading", "processing", "writing"))
             table.add_row(name, *parts, f"{made['rows_per_second']:,.0f}")
-    Console().print(table)
-    if options.json:
-        figures = {**machine(), "seed": options.seed, "results": results}
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    figures = {**command.machine(), "seed": options.seed, "command": command.called("benchmarks.backtest", arguments)}
+    command.finish(command.console(), table, {**figures, "results": results}, options.json)
 
 
 if __name__ == "__main__":

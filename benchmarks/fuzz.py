@@ -10,23 +10,18 @@ A disagreement is printed with both results, and makes the exit code 1.
 
 from __future__ import annotations
 
-import argparse
-import json
-import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import fastavro
 import orjson
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.kernels import machine
+from benchmarks import command
 from connectors.codec.avro import Avro
 from connectors.codec.json import Json, TimeText
 from tests.connectors.codec import objects, schemas
@@ -113,15 +108,13 @@ def run(part: str, cases: int, seed: int) -> tuple[dict[str, Any], list[tuple[ob
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; gives the exit code: 1 if anything became something else than the library makes of it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__.splitlines()[0])
+    parser = command.parser("benchmarks.fuzz", __doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=2_000_000, metavar="N", help="of all parts; 2,000,000 if left out")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the cases; 1 if left out")
     parser.add_argument("--only", metavar="TEXT", default="", help="the parts that have this in their name")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     options = parser.parse_args(arguments)
-    out = Console(width=None if sys.stdout.isatty() else 120)
-    command = shlex.join(["python", "-m", "benchmarks.fuzz", *(sys.argv[1:] if arguments is None else arguments)])
-    about = {**machine(), "orjson": orjson.__version__, "fastavro": fastavro.__version__}
+    out = command.console()
+    about = {**command.machine(), "orjson": orjson.__version__, "fastavro": fastavro.__version__}
     beside = f"orjson {about['orjson']}, fastavro {about['fastavro']}, Python {about['python']}"
     title = f"what kernels make of records and rows, beside {beside}; {about['machine']}; seed {options.seed}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
@@ -141,13 +134,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         numbers_ = [f"{made[name]:,.0f}" for name in ("cases", "kernel", "library", "refused", "disagreements")]
         table.add_row(part, *numbers_, f"{made['seconds']:.1f}")
-    out.print(table)
-    out.print(f"Command: {command}", markup=False, soft_wrap=True)
-    found = sum(each["disagreements"] for each in results)
-    if options.json:
-        total = sum(each["cases"] for each in results)
-        figures = {**about, "seed": options.seed, "command": command, "cases": total, "disagreements": found}
-        options.json.write_text(json.dumps({**figures, "results": results}, indent=2) + "\n", "utf-8")
+    found, total = (sum(each[name] for each in results) for name in ("disagreements", "cases"))
+    figures = {**about, "seed": options.seed, "cases": total, "disagreements": found, "results": results}
+    figures |= {"command": command.called("benchmarks.fuzz", arguments)}
+    command.finish(out, table, figures, options.json)
     return 1 if found else 0
 
 

@@ -10,19 +10,14 @@ windows of six statistics.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import json
-import platform
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command
 from operators.aggregate.base import aggregates
 from operators.base import Inputs, Operator, State
 from operators.batch import Batch, Schema, Text, Type
@@ -143,25 +138,15 @@ def measure(
     return {"ns_per_event": float(np.median(stretches)) / ROWS, "bytes_per_device": kept / devices}
 
 
-def machine() -> dict[str, str]:
-    """Name the processor and the Python that figures are of."""
-    processor = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        processor = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), processor)
-    return {"machine": processor, "python": platform.python_version()}
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description="CPU per event of the kernels.")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser = command.parser("benchmarks.kernels", "CPU per event of the kernels.")
     parser.add_argument("--only", metavar="TEXT", default="", help="measure what has this in its name")
     parser.add_argument("--devices", type=int, nargs="+", default=[10, 100_000], metavar="N")
     parser.add_argument("--minutes", type=float, default=1.5, help="of event time; 1.5 if left out")
     parser.add_argument("--rate", type=int, default=10, help="readings a second of each device; 10 if left out")
     options = parser.parse_args(arguments)
-    out = Console()
+    out = command.console()
     title = f"CPU of one core per event, and memory per device; {options.rate} readings a second of each device"
     table = Table(title=title, title_justify="left")
     table.add_column("workload", no_wrap=True)
@@ -180,10 +165,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 results.append({"workload": name, "devices": devices, **made})
                 cells += [f"{made['ns_per_event']:.0f}", f"{made['bytes_per_device']:,.0f}"]
             table.add_row(name, *cells)
-    out.print(table)
-    if options.json:
-        figures = {**machine(), "rate": options.rate, "seed": SEED, "results": results}
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    figures = {**command.machine(), "rate": options.rate, "seed": SEED}
+    figures |= {"command": command.called("benchmarks.kernels", arguments), "results": results}
+    command.finish(out, table, figures, options.json)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,10 @@ second, far off what their device sends, it must make an alert each.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -30,17 +27,15 @@ import orjson
 from confluent_kafka import Consumer, TopicPartition
 from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.kernels import machine
+from benchmarks import command
 from benchmarks.throughput import allocators
 from benchmarks.throughput.bench import KEPT, Bench
 from benchmarks.throughput.librdkafka import Driver, Sender
 from benchmarks.throughput.readings import NOISE, Readings, Shape
 from benchmarks.throughput.systems import SYSTEMS
 from benchmarks.throughput.workloads import WORKLOADS
-from tests.integration.kafka.broker import Unavailable, running_broker
 from tests.integration.kafka.topics import Topics
 
 ROOT = Path(__file__).parents[1]
@@ -227,7 +222,7 @@ def maximum(servers: str, folder: Path, options: argparse.Namespace) -> int:
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__.splitlines()[0])
+    parser = command.parser("benchmarks.latency", __doc__.splitlines()[0])
     parser.add_argument("--max-rate", type=int, metavar="N", help="readings a second; measured first if left out")
     parser.add_argument(
         "--rates", type=int, nargs="+", metavar="N", help="these rates, in place of shares of the maximum"
@@ -236,32 +231,22 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--devices", type=int, default=2_000, metavar="N", help="that send; 2,000 if left out")
     parser.add_argument("--partitions", type=int, default=4, metavar="N", help="of the topics; 4 if left out")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the readings; 1 if left out")
-    parser.add_argument("--allocator", choices=["system", *allocators.KNOWN, "auto"], default="auto")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    options = parser.parse_args(arguments)
-    try:
-        options.allocator = allocators.choose(options.allocator)
-    except LookupError as error:
-        parser.error(str(error))
-    return options
+    allocators.add_option(parser)
+    return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; gives the exit code: 1 if an alert is missing or came twice."""
     options = parsed(arguments)
-    out = Console(width=None if sys.stdout.isatty() else 120)
-    command = shlex.join(["python", "-m", "benchmarks.latency", *(sys.argv[1:] if arguments is None else arguments)])
-    try:
-        with running_broker() as broker, tempfile.TemporaryDirectory(prefix="telemill-bench-") as folder:
-            most = options.max_rate
-            if not options.rates and not most:
-                most = maximum(broker.servers, Path(folder), options)
-            rates = options.rates or [int(most * share) for share in SHARES]
-            results = [measure(broker.servers, Path(folder), rate, options) for rate in rates]
-    except Unavailable as reason:
-        out.print(f"no Kafka to measure on: {reason}", markup=False)
-        return 1
-    about = {**machine(), "allocator": options.allocator, "seed": options.seed, "command": command, "max_rate": most}
+    out = command.console()
+    with command.on_kafka() as (broker, folder):
+        most = options.max_rate
+        if not options.rates and not most:
+            most = maximum(broker.servers, folder, options)
+        rates = options.rates or [int(most * share) for share in SHARES]
+        results = [measure(broker.servers, folder, rate, options) for rate in rates]
+    about = {**command.machine(), "allocator": options.allocator, "seed": options.seed, "max_rate": most}
+    about |= {"command": command.called("benchmarks.latency", arguments)}
     title = (
         f"ms from a reading due to its alert read; {about['machine']}, Python {about['python']}, {options.allocator}"
     )
@@ -273,10 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         numbers = [f"{each[name]:.1f}" for name in ("p50", "p99", "p99_9", "max")]
         alerts = f"{each['alerts']:,} of {each['alerts_due']:,}"
         table.add_row(f"{each['rate']:,}", share, *numbers, alerts, f"{each['driver_late_ms']:.1f}")
-    out.print(table)
-    out.print(f"Command: {command}", markup=False, soft_wrap=True)
-    if options.json:
-        options.json.write_text(json.dumps({**about, "results": results}, indent=2) + "\n", "utf-8")
+    command.finish(out, table, {**about, "results": results}, options.json)
     return 0 if all(each["alerts"] == each["alerts_due"] for each in results) else 1
 
 

@@ -9,7 +9,6 @@ first row are processed, and a row is the proof of it. `compiled` counts kernels
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -25,11 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.kernels import machine
-from tests.integration.kafka.broker import Unavailable, running_broker
+from benchmarks import command
 from tests.integration.kafka.topics import Topics
 from tests.integration.telemill import produce
 
@@ -116,8 +113,8 @@ def start(servers: str, name: str, cache: Path) -> tuple[float, int]:
         environ = {"KAFKA_BROKERS": servers, "NUMBA_CACHE_DIR": str(cache), "NUMBA_DEBUG_CACHE": "1"}
         with log.open("wb") as said:
             began = time.monotonic()
-            command = [sys.executable, "-m", "pipelines", "run", str(pipeline)]
-            process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ}, stdout=said, stderr=said)
+            run = [sys.executable, "-m", "pipelines", "run", str(pipeline)]
+            process = subprocess.Popen(run, cwd=ROOT, env={**os.environ, **environ}, stdout=said, stderr=said)
         try:
             while not _row(consumer):
                 if process.poll() is not None or time.monotonic() - began > PATIENCE:
@@ -157,39 +154,30 @@ def measure(servers: str, name: str, repeat: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark; gives the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.startup", description="Seconds from the start of a run to its first row."
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark."""
+    parser = command.parser("benchmarks.startup", "Seconds from the start of a run to its first row.")
     parser.add_argument("--only", metavar="TEXT", default="", help="measure the examples that have this in their name")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="starts of each kind; 3 if left out")
     options = parser.parse_args(arguments)
-    out = Console()
+    out = command.console()
     table = Table(title=f"From the start to the first row; medians of {options.repeat} starts", title_justify="left")
     for column in ("example", "start"):
         table.add_column(column, no_wrap=True)
     for column in ("s", "s, the slowest", "kernels compiled"):
         table.add_column(column, justify="right")
     results: list[dict[str, Any]] = []
-    try:
-        with running_broker() as broker, out.status("starting"):
-            for name in EXAMPLES:
-                if options.only in name:
-                    results += measure(broker.servers, name, options.repeat)
-    except Unavailable as reason:
-        out.print(str(reason), markup=False)
-        return 1
+    with command.on_kafka() as (broker, _), out.status("starting"):
+        for name in EXAMPLES:
+            if options.only in name:
+                results += measure(broker.servers, name, options.repeat)
     for row in results:
         seconds = (f"{row['seconds']:.1f}", f"{row['seconds_worst']:.1f}")
         table.add_row(row["example"], row["start"], *seconds, str(row["compiled"]))
-    out.print(table)
-    if options.json:
-        figures = {**machine(), "repeat": options.repeat, "results": results}
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0
+    figures = {**command.machine(), "repeat": options.repeat}
+    figures |= {"command": command.called("benchmarks.startup", arguments), "results": results}
+    command.finish(out, table, figures, options.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,20 +9,16 @@ figure counts, every row is held against brute force.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shlex
 import sys
-import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from benchmarks.kernels import machine
+from benchmarks import command
 from benchmarks.throughput import allocators, readme
 from benchmarks.throughput.bench import Bench, fitted
 from benchmarks.throughput.figures import Figures, figures
@@ -30,15 +26,14 @@ from benchmarks.throughput.readings import Shape
 from benchmarks.throughput.report import notes, summary, table
 from benchmarks.throughput.systems import SYSTEMS, System, SystemFailed
 from benchmarks.throughput.workloads import WORKLOADS
-from tests.integration.kafka.broker import Unavailable, running_broker
 
 
 def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.throughput",
-        description="Measure whole pipelines from Kafka to Kafka beside other systems, on a real broker.",
-        epilog="Systems: " + "; ".join(f"{system.name}: {system.title}" for system in SYSTEMS) + ".",
+    parser = command.parser(
+        "benchmarks.throughput",
+        "Measure whole pipelines from Kafka to Kafka beside other systems, on a real broker.",
+        "Systems: " + "; ".join(f"{system.name}: {system.title}" for system in SYSTEMS) + ".",
     )
     names = [system.name for system in SYSTEMS]
     told = "; ".join(f"{name}: {workload.title.replace('%', '%%')}" for name, workload in WORKLOADS.items())
@@ -50,18 +45,11 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--partitions", type=int, default=4, metavar="N", help="of the topic; 4 if left out")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each system; 3 if left out")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the readings; 1 if left out")
-    parser.add_argument(
-        "--allocator",
-        choices=[allocators.SYSTEM, *allocators.KNOWN, "auto"],
-        default="auto",
-        help="memory allocator for telemill and the bare consumer, beside the system's own; auto, if left out, is the "
-        "first of " + ", ".join(allocators.KNOWN) + " that is installed",
-    )
+    allocators.add_option(parser, "telemill and the bare consumer, beside the system's own")
     parser.add_argument("--quick", action="store_true", help="few readings, once: to see that it works")
     parser.add_argument(
         "--readme", action="store_true", help="write the table into README.md, between its two comments"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     chosen = parser.parse_args(arguments)
     if chosen.quick:
         chosen.events, chosen.devices, chosen.repeat = min(chosen.events, 200_000), min(chosen.devices, 1_000), 1
@@ -71,10 +59,6 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     unknown = [name for name in chosen.systems if name not in names]
     if unknown:
         parser.error(f"no such system: {', '.join(unknown)}; there are {', '.join(names)}")
-    try:
-        chosen.allocator = allocators.choose(chosen.allocator)
-    except LookupError as error:
-        parser.error(str(error))
     return chosen
 
 
@@ -133,23 +117,17 @@ def measure(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; gives the exit code."""
     chosen = options(arguments)
-    out = Console(width=None if sys.stdout.isatty() else 120)
+    out = command.console()
     shape = Shape(chosen.devices, chosen.events, chosen.seed)
     able, skipped = runnable(chosen)
-    command = shlex.join(["python", "-m", "benchmarks.throughput", *(sys.argv[1:] if arguments is None else arguments)])
-    try:
-        with (
-            running_broker() as broker,
-            tempfile.TemporaryDirectory(prefix="telemill-bench-") as folder,
-            Bench(broker.servers, Path(folder), WORKLOADS[chosen.workload], chosen.format, chosen.partitions) as bench,
-        ):
-            way = broker.way
-            found, failed = measure(bench, able, shape, chosen, out)
-    except Unavailable as reason:
-        out.print(f"no Kafka to measure on: {reason}", markup=False)
-        return 1
+    with (
+        command.on_kafka() as (broker, folder),
+        Bench(broker.servers, folder, WORKLOADS[chosen.workload], chosen.format, chosen.partitions) as bench,
+    ):
+        way = broker.way
+        found, failed = measure(bench, able, shape, chosen, out)
     about = {
-        **machine(),
+        **command.machine(),
         "cores": os.cpu_count(),
         "broker": way,
         "workload": chosen.workload,
@@ -159,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "partitions": chosen.partitions,
         "repeat": chosen.repeat,
         "seed": chosen.seed,
-        "command": command,
+        "command": command.called("benchmarks.throughput", arguments),
     }
     out.print(table(about, found, chosen.allocator))
     for note in notes(about, found, {**skipped, **failed}):
@@ -168,10 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lines = readme.markdown(about, found, {**skipped, **failed}, chosen.allocator)
         name = f"{chosen.workload} {chosen.format}"
         readme.FILE.write_text(readme.rewritten(readme.FILE.read_text("utf-8"), name, lines), "utf-8")
-    if chosen.json:
-        written = {**about, **summary(found, chosen.allocator), "results": [asdict(each) for each in found]}
-        written |= {"skipped": skipped, "failed": failed}
-        chosen.json.write_text(json.dumps(written, indent=2) + "\n", "utf-8")
+    written = {**about, **summary(found, chosen.allocator), "results": [asdict(each) for each in found]}
+    command.write({**written, "skipped": skipped, "failed": failed}, chosen.json)
     return 1 if failed else 0
 
 

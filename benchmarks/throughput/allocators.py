@@ -5,6 +5,7 @@ librdkafka allocates in its own threads what the reader frees in another; glibc 
 
 from __future__ import annotations
 
+import argparse
 import sys
 from ctypes.util import find_library
 
@@ -21,14 +22,22 @@ def choose(wanted: str) -> str:
     """Give the allocator for `--allocator`: of `auto` the first that is installed.
 
     Raises:
-        LookupError: if one is wanted by its name and isn't there.
+        ArgumentTypeError: if one is wanted by its name and isn't there.
     """
     if wanted == "auto":
         return next((name for name in KNOWN if library(name)), SYSTEM)
     if wanted != SYSTEM and not library(wanted):
         message = f"lib{wanted} isn't installed; take --allocator system, or auto"
-        raise LookupError(message)
+        raise argparse.ArgumentTypeError(message)
     return wanted
+
+
+def add_option(parser: argparse.ArgumentParser, whose: str = "telemill") -> None:
+    """Add `--allocator`, which becomes one that is there."""
+    told = f"memory allocator for {whose}; auto, if left out, is the first of {', '.join(KNOWN)} that is installed"
+    parser.add_argument(
+        "--allocator", type=choose, default="auto", help=told, metavar=f"{{{','.join([SYSTEM, *KNOWN, 'auto'])}}}"
+    )
 
 
 def environment(name: str) -> dict[str, str]:

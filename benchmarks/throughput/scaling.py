@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -25,10 +23,9 @@ from statistics import median
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.kernels import machine
+from benchmarks import command
 from benchmarks.throughput import allocators
 from benchmarks.throughput.bench import Bench
 from benchmarks.throughput.job import Job
@@ -36,7 +33,6 @@ from benchmarks.throughput.librdkafka import Driver
 from benchmarks.throughput.readings import Shape
 from benchmarks.throughput.systems import ROOT, SYSTEMS, SystemFailed
 from benchmarks.throughput.workloads import WORKLOADS
-from tests.integration.kafka.broker import Unavailable, running_broker
 from tests.integration.kafka.topics import Topics
 
 DEVICES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
@@ -84,9 +80,9 @@ class Member:
     def __init__(self, job: Job, allocator: str, folder: Path, number: int) -> None:
         self._log, self._out = folder / f"member-{number}.log", folder / f"member-{number}.out"
         environ = {**os.environ, **allocators.environment(allocator)}
-        command = [sys.executable, "-m", "benchmarks.throughput.peers.member", job.write()]
+        member = [sys.executable, "-m", "benchmarks.throughput.peers.member", job.write()]
         with self._log.open("wb") as said, self._out.open("wb") as out:
-            self._process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=said)
+            self._process = subprocess.Popen(member, cwd=ROOT, env=environ, stdout=out, stderr=said)
 
     def shards(self) -> int:
         """Count the partitions that it has, by its log."""
@@ -180,9 +176,7 @@ def points(servers: str, folder: Path, options: argparse.Namespace) -> list[dict
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.throughput.scaling", description=__doc__.splitlines()[0]
-    )
+    parser = command.parser("benchmarks.throughput.scaling", __doc__.splitlines()[0])
     parser.add_argument("--format", choices=["json", "avro"], default="json", help="of the readings; json if left out")
     parser.add_argument("--events", type=int, default=4_000_000, metavar="N", help="readings a point; 4,000,000")
     parser.add_argument("--devices", type=int, nargs="*", default=DEVICES, metavar="N", help="points; 10 to 1,000,000")
@@ -191,31 +185,19 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--usual-devices", type=int, default=10_000, metavar="N", help="at the other points; 10,000")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of a point; 3 if left out")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the readings; 1 if left out")
-    parser.add_argument("--allocator", choices=["system", *allocators.KNOWN, "auto"], default="auto")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    options = parser.parse_args(arguments)
-    try:
-        options.allocator = allocators.choose(options.allocator)
-    except LookupError as error:
-        parser.error(str(error))
-    return options
+    allocators.add_option(parser)
+    return parser.parse_args(arguments)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark; gives the exit code."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark."""
     options = parsed(arguments)
-    out = Console(width=None if sys.stdout.isatty() else 120)
-    command = shlex.join(
-        ["python", "-m", "benchmarks.throughput.scaling", *(sys.argv[1:] if arguments is None else arguments)]
-    )
-    try:
-        with running_broker() as broker, tempfile.TemporaryDirectory(prefix="telemill-bench-") as folder:
-            found = points(broker.servers, Path(folder), options)
-    except Unavailable as reason:
-        out.print(f"no Kafka to measure on: {reason}", markup=False)
-        return 1
-    about = {**machine(), "cores": os.cpu_count(), "allocator": options.allocator, "events": options.events}
-    about |= {"format": options.format, "repeat": options.repeat, "seed": options.seed, "command": command}
+    out = command.console()
+    with command.on_kafka() as (broker, folder):
+        found = points(broker.servers, folder, options)
+    about = {**command.machine(), "cores": os.cpu_count(), "allocator": options.allocator, "events": options.events}
+    about |= {"format": options.format, "repeat": options.repeat, "seed": options.seed}
+    about |= {"command": command.called("benchmarks.throughput.scaling", arguments)}
     title = f"telemill, W2 in {options.format}: {about['machine']}, {about['cores']} cores, {options.allocator}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for column in ("devices", "partitions", "processes", "events/s", "CPU, ns/event", "peak MB", "rows checked"):
@@ -231,12 +213,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "rows_checked",
         )
         table.add_row(*(f"{each[name]:,.0f}" for name in names))
-    out.print(table)
-    out.print(f"Command: {command}", markup=False, soft_wrap=True)
-    if options.json:
-        options.json.write_text(json.dumps({**about, "results": found}, indent=2) + "\n", "utf-8")
-    return 0
+    command.finish(out, table, {**about, "results": found}, options.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from argparse import ArgumentTypeError
 from collections import defaultdict
 from typing import Any
 
@@ -244,7 +245,7 @@ def test_an_allocator_that_is_missing_is_told_and_auto_takes_what_there_is(monke
     assert allocators.choose("auto") == "jemalloc"
     assert allocators.environment("jemalloc") == {"LD_PRELOAD": "libjemalloc.so.2"}
     assert allocators.environment("system") == {}
-    with pytest.raises(LookupError, match="libmimalloc isn't installed"):
+    with pytest.raises(ArgumentTypeError, match="libmimalloc isn't installed"):
         allocators.choose("mimalloc")
     monkeypatch.setattr(allocators, "library", lambda _: None)
     assert allocators.choose("auto") == "system"

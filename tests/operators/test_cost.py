@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections import Counter
-from collections.abc import Callable
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -18,30 +13,8 @@ from operators.batch import Batch
 from operators.binary import Binary
 from operators.clock import Clock
 from operators.devices import DeviceTable
+from tests.calls import calls
 from tests.operators.rows import DEVICES, HOUR, NINE, SCHEMA, SECOND, Row, Runner, test_module, to_batch, to_column
-
-Calls = Counter[str]
-
-
-def calls(work: Callable[[], object]) -> Calls:
-    """Count the calls that Python makes, of functions and of C functions, by name."""
-    counted: Calls = Counter()
-
-    def count(frame: FrameType, event: str, argument: Any) -> None:
-        if event == "call":
-            counted[f"{frame.f_code.co_filename}:{frame.f_code.co_name}"] += 1
-        elif event == "c_call":
-            counted[getattr(argument, "__qualname__", str(argument))] += 1
-
-    gc.disable()
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-        gc.enable()
-    return counted
 
 
 def batch_of(rows: int, start: int, devices: DeviceTable) -> Batch:

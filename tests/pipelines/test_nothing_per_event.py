@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import io
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
-from types import FrameType
 from typing import Any
 
 import fastavro
@@ -19,7 +16,8 @@ import pytest
 from connectors.codec.base import Encoder, Records
 from pipelines import config
 from pipelines.plan import Pipeline
-from pipelines.shard import Shard
+from pipelines.shard import Product, Shard
+from tests.calls import calls
 from tests.pipelines.motes import pipeline, records, shard
 
 DEVICES = 20
@@ -51,28 +49,20 @@ def made(count: int, first: int, kettle: int | None = None) -> Records:
     return records(values, first)
 
 
-def calls(
-    mill: Shard, batch: Records, encoders: Mapping[str, Encoder] = NONE
-) -> tuple[Counter[tuple[str, str]], dict[str, int]]:
-    """Count the calls of Python and C functions while a batch is processed, and rows are written by the encoder of their
-    stream; say how many rows each stream had.
+def taken(mill: Shard, batch: Records, encoders: Mapping[str, Encoder] = NONE) -> tuple[Counter[str], dict[str, int]]:
+    """Count the calls while a batch is processed, and rows are written by the encoder of their stream; say how many rows
+    each stream had.
     """
-    found: Counter[tuple[str, str]] = Counter()
+    products: list[Product] = []
 
-    def note(frame: FrameType, event: str, argument: Any) -> None:
-        if event in {"call", "c_call"}:
-            found[event, frame.f_code.co_name if event == "call" else argument.__name__] += 1
-
-    gc.collect()
-    gc.disable()  # what runs at a collection isn't the shard's
-    sys.setprofile(note)
-    try:
+    def work() -> None:
         product = mill.process(batch)
         for stream, encoder in encoders.items():
             encoder.encode(product.rows[stream], product.devices)
-    finally:
-        sys.setprofile(None)
-        gc.enable()
+        products.append(product)
+
+    found = calls(work)
+    (product,) = products
     assert not product.letters
     return found, {stream: len(rows) for stream, rows in product.rows.items()}
 
@@ -87,8 +77,8 @@ def warm(motes: Pipeline) -> Shard:
 
 def test_ten_times_the_records_take_no_call_more() -> None:
     motes = pipeline()
-    few, streams = calls(warm(motes), made(1_000, WARM, kettle=3))
-    many, streams_of_many = calls(warm(motes), made(10_000, WARM, kettle=3))
+    few, streams = taken(warm(motes), made(1_000, WARM, kettle=3))
+    many, streams_of_many = taken(warm(motes), made(10_000, WARM, kettle=3))
     assert set(streams) == set(streams_of_many) == {"minute", "kettle", "minute.late"}, "both have all that can happen"
     assert streams["kettle"] == streams_of_many["kettle"], "what is said is about events, not about alerts"
     assert many - few == Counter()
@@ -143,8 +133,8 @@ def test_nor_does_any_kind_of_field(device: str, unit: str, fields: str, tmp_pat
     )
     mill = shard(config.read(file, {}), ["filter"])
     mill.process(of_every_kind(10_000, 0))
-    few, _ = calls(mill, of_every_kind(1_000, 10_000))
-    many, _ = calls(mill, of_every_kind(10_000, 20_000))
+    few, _ = taken(mill, of_every_kind(1_000, 10_000))
+    many, _ = taken(mill, of_every_kind(10_000, 20_000))
     assert many - few == Counter()
 
 
@@ -233,9 +223,9 @@ def test_nor_does_any_format_from_bytes_to_bytes(
         )
 
     for number in (0, 1):
-        calls(mill, minutes(10_000, number), encoders)
-    few, streams = calls(mill, minutes(1_000, 2), encoders)
-    many, streams_of_many = calls(mill, minutes(10_000, 3), encoders)
+        taken(mill, minutes(10_000, number), encoders)
+    few, streams = taken(mill, minutes(1_000, 2), encoders)
+    many, streams_of_many = taken(mill, minutes(10_000, 3), encoders)
     assert streams["window"] * 9 < streams_of_many["window"]
     assert many - few == Counter()
 
@@ -301,8 +291,8 @@ def test_nor_do_readings_in_one_record(read: str, write: Callable[[dict[str, Any
         )
 
     for first in (0, 10_000):
-        calls(mill, lists(2_000, 10, first))
-    few, rows = calls(mill, lists(100, 5, 20_000))
-    many, rows_of_many = calls(mill, lists(1_000, 10, 30_000))
+        taken(mill, lists(2_000, 10, first))
+    few, rows = taken(mill, lists(100, 5, 20_000))
+    many, rows_of_many = taken(mill, lists(1_000, 10, 30_000))
     assert (rows["filter"], rows_of_many["filter"]) == (400, 8_000)
     assert many - few == Counter()
