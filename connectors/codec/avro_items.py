@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from connectors.codec import avro_kernel as steps
-from connectors.codec.avro_kernel import read_long
+from connectors.codec.avro_kernel import read_block, read_long
 from connectors.codec.avro_scan import Program
 from connectors.codec.each import BLANK
 from connectors.codec.items import Items
@@ -161,7 +161,7 @@ def _walk(data, at, end, program, targets, left, known, first, last):  # type: i
         elif what == steps.JUMP:
             step = own
         elif what == steps.BLOCK:
-            at, whole = _block(data, at, end)
+            at, whole = read_block(data, at, end)
             if at < 0 or whole > items or depth + 1 == len(left):
                 return begin, -1, known
             items -= whole
@@ -184,7 +184,7 @@ def _walk(data, at, end, program, targets, left, known, first, last):  # type: i
                 known += 1
                 rest -= 1
             if rest == 0:
-                at, rest = _block(data, at, end)
+                at, rest = read_block(data, at, end)
                 if at < 0 or rest > items:
                     return begin, -1, known
                 if rest == 0:
@@ -196,13 +196,3 @@ def _walk(data, at, end, program, targets, left, known, first, last):  # type: i
             step = own + 1
         elif what != steps.NOTHING:
             return begin, -1, known
-
-
-@kernel(forceinline=True)
-def _block(data, at, end):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    """Read how many items a block has, and past its size; gives the place behind, or -1, and the number."""
-    at, whole = read_long(data, at, end)
-    if at >= 0 and whole < 0:
-        whole = -whole
-        at, _ = read_long(data, at, end)
-    return at, whole

@@ -77,10 +77,7 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
             elif what == FLOAT:
                 good = at + 4 <= end
                 if good:
-                    bits = np.uint32(0)
-                    for place in range(4):
-                        bits |= np.uint32(data[at + place]) << np.uint32(8 * place)
-                    kind, real = REAL, float(float32_of(bits))
+                    kind, real = REAL, _float(data, at)
                     at += 4
             elif what == TRUTH:
                 good = at < end and data[at] <= 1
@@ -100,10 +97,7 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
                 if good:
                     first, last, kind = symbols[more + whole, 0], symbols[more + whole, 1], STRING
             elif what == BLOCK:
-                at, whole = read_long(data, at, end)
-                if at >= 0 and whole < 0:  # then its size in bytes follows
-                    whole = -whole
-                    at, _ = read_long(data, at, end)
+                at, whole = read_block(data, at, end)
                 good = at >= 0 and whole <= items and depth + 1 < DEEP
                 items -= whole
                 if good and whole == 0:
@@ -141,6 +135,25 @@ def read_long(data, at, end):  # type: ignore[no-untyped-def]  # noqa: ANN201  #
             return at, np.int64(found >> np.uint64(1)) ^ -np.int64(found & np.uint64(1))
         shift += np.uint64(7)
     return -1, np.int64(0)
+
+
+@kernel(forceinline=True)
+def read_block(data, at, end):  # type: ignore[no-untyped-def]  # noqa: ANN201  # compiled: numba infers
+    """Read how many items a block has, and past its size; gives the place behind, or -1, and the number."""
+    at, whole = read_long(data, at, end)
+    if at >= 0 and whole < 0:  # then its size in bytes follows
+        whole = -whole
+        at, _ = read_long(data, at, end)
+    return at, whole
+
+
+@kernel(forceinline=True)
+def _float(data, at):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    """Read a float of four bytes."""
+    bits = np.uint32(0)
+    for place in range(4):
+        bits |= np.uint32(data[at + place]) << np.uint32(8 * place)
+    return float(float32_of(bits))
 
 
 @kernel(forceinline=True)
