@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 
 from connectors.codec.base import Records
@@ -93,3 +94,20 @@ def test_files_that_cannot_be_read_say_why(text: bytes, says: str, tmp_path: Pat
 
 def test_lines_that_are_all_dead_are_read_none_the_less(tmp_path: Path) -> None:
     assert len(read(tmp_path, b"what\nis\nthis\n").dead) == 3
+
+
+def test_lists_of_readings_are_rows_and_are_numbered_as_their_line(tmp_path: Path) -> None:
+    fields = tuple(field._replace(path=("data", "temp")) for field in READING.fields[:1])
+    reading = replace(READING, fields=fields, each=("data",))
+    file = tmp_path / "file.ndjson"
+    lines = [{"dev": "g", "ts": row, "data": [{"temp": row + at} for at in range(row % 3)]} for row in range(5)]
+    file.write_bytes(b"\n".join(map(orjson.dumps, lines)) + b'\n{"dev": "g", "ts": 1}')
+    table = Ndjson(file, reading, SCHEMA)
+    assert table.notes == []
+    ((records, decoded),) = table.batches(10)
+    assert len(records) == 6
+    assert decoded.offset.tolist() == [1, 2, 2, 4]
+    assert np.asarray(decoded.columns[fields[0].name]).tolist() == [1, 2, 3, 4]
+    assert [(row, reason) for row, reason in decoded.dead] == [
+        (5, "field `data`: expected a list of readings, given nothing")
+    ]

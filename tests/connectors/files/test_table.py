@@ -104,3 +104,10 @@ def test_mistakes_with_names(name: str, says: str, tmp_path: Path) -> None:
         open_table(tmp_path / name, READING, SCHEMA)
     assert str(error.value).startswith(str(tmp_path / name))
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["f.csv", "f.parquet", "f.csv.gz"])
+def test_lists_of_readings_stand_in_lines_of_json_alone(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(FileError, match=r"expected \.ndjson or \.jsonl, whose lines hold lists.*`each: data`"):
+        open_table(tmp_path / name, replace(READING, each=("data",)), SCHEMA)
