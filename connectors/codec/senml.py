@@ -3,7 +3,8 @@
 Base values are resolved as in section 4.6 of the RFC, so every row has what counts for it:
 
 - `n`: the whole name, base name and name; `bn`: the base name alone, which names the device where sensors share it.
-- `v`, `vs`, `vb` or `vd`: the value: a number (base value added), text, a bool, or data in base64; `s`: the sum.
+- `v`, `vs`, `vb` or `vd`: the value: a number, text, a bool, or data in base64; `s`: the sum. Base value and sum are added, and
+  count alone where a record has none of its own.
 - `u`: the unit, else the base unit.
 - `t`: the time, base time added, s since 1970, a float; a time below 2**28 is relative to the record's own. `ut`: the update
   time, s.
@@ -30,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from connectors.codec.base import Decoded, Decoder, Format, Reading, Records, Unit
-from connectors.codec.documents import Documents, document, show
+from connectors.codec.documents import LONGEST_ID, Documents, document, show
 from connectors.codec.json import load
 from connectors.codec.split import Split, whole
 from operators.base import Problem
@@ -127,8 +128,13 @@ def resolved(pack: Any, now: float | None) -> list[dict[str, Any]]:  # JSON
 
 def _resolved(record: dict[str, Any], bases: Mapping[str, Any], now: float | None) -> dict[str, Any]:
     """Resolve one record, in place."""
-    record["bn"] = bases.get("bn", "")
-    record["n"] = record["bn"] + record.get("n", "")
+    base, name = bases.get("bn", ""), record.get("n", "")
+    if len(base) + len(name) > LONGEST_ID:  # seen before names are made, of which a pack can have many
+        message = (
+            f"expected a name of at most {LONGEST_ID} characters, base name and `n` together, given {show(base + name)}"
+        )
+        raise ValueError(message)
+    record["bn"], record["n"] = base, base + name
     if not _NAME.fullmatch(record["n"]):
         expected = (
             "a name of letters, digits and - : . / _ that begins with a letter or digit, base name and `n` together"
@@ -137,24 +143,23 @@ def _resolved(record: dict[str, Any], bases: Mapping[str, Any], now: float | Non
         raise ValueError(message)
     values = [name for name in _VALUES if name in record]
     if "s" in record or "bs" in bases:
-        record["s"] = bases.get("bs", 0) + record.get("s", 0)
+        record["s"] = float(bases.get("bs", 0)) + float(record.get("s", 0))
+    if "bv" in bases and values in ([], ["v"]):
+        record["v"] = float(bases["bv"]) + float(record.get("v", 0))
+        values = ["v"]
     if len(values) != 1 and (values or "s" not in record):
         given = " and ".join(f"`{name}`" for name in values) or "none"
         message = f"expected one value, `v`, `vs`, `vb` or `vd`, or a sum `s`, given {given}"
         raise ValueError(message)
-    if "v" in record and "bv" in bases:
-        record["v"] += bases["bv"]
     if "u" not in record and "bu" in bases:
         record["u"] = bases["bu"]
-    time = bases.get("bt", 0) + record.get("t", 0)
+    time = float(bases.get("bt", 0)) + float(record.get("t", 0))
     if time < RELATIVE:
         if now is None:
-            message = (
-                f"field `t`: expected a time since 1970, as the record has no time of its own, given {time} s from that"
-            )
+            message = f"field `t`: expected a time since 1970, as the record has no time of its own, given {time:g} s from that"
             raise ValueError(message)
         time += now
-    record["t"] = float(time)
+    record["t"] = time
     return record
 
 

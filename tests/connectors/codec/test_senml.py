@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,27 @@ def test_base_values_count_until_others_come() -> None:
     assert np.array(plain(made.columns["s"]))[3:].tolist() == [8, 7]
     assert made.ts.tolist() == [1_320_067_464_000_000, 1_320_067_464_000_000, 1_320_067_524_000_000, *[1_400_000_000_000_000] * 2]  # fmt: skip
     assert made.device.to_list()[-1] == b"other:power"
+
+
+def test_a_base_value_or_sum_counts_alone_where_there_is_none() -> None:
+    made = read([{"bn": "a", "bv": 5, "n": "b"}, {"vs": "x"}, {"bs": 2, "s": 1, "t": 0}, {"bv": 0.5, "u": "V"}])
+    assert not made.dead
+    assert np.array_equal(plain(made.columns["v"]), [5, np.nan, 5, 0.5], equal_nan=True)
+    assert np.array_equal(plain(made.columns["s"]), [np.nan, np.nan, 3, 2], equal_nan=True)
+
+
+def test_a_pack_of_many_long_names_is_refused_before_they_are_made() -> None:
+    long = "a" * 1_000
+    assert not read([{"bn": long[1:], "n": "b", "v": 1}, {"bn": "", "n": long, "v": 1}]).dead
+    pack = [{"bn": "a" * 10**6}, *[{"n": "b", "v": 1}] * 10_000]
+    tracemalloc.start()
+    said = reason(pack)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert said.startswith(
+        "reading 1: expected a name of at most 1000 characters, base name and `n` together, given text: 'aaa"
+    )
+    assert most < 50e6
 
 
 def test_values_of_other_kinds_and_sums() -> None:
