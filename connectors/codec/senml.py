@@ -13,6 +13,8 @@ Fields beyond the RFC's are there as they stand. A pack is dead as a whole if on
 or with one that isn't allowed, without a value, of a version above 10, or with a field that must be understood (its name ends
 in `_`). Rows aren't written so.
 
+In a pipeline's tests, an input row is a pack of one record, or one of several with `$pack: [{...}, {...}]`.
+
 Example:
     source:
       format: senml
@@ -24,7 +26,6 @@ Example:
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,14 +34,10 @@ import numpy as np
 from connectors.codec.base import Decoded, Decoder, Format, Reading, Records, Unit
 from connectors.codec.documents import LONGEST_ID, Documents, document, show
 from connectors.codec.json import load
-from connectors.codec.split import Split, whole
+from connectors.codec.senml_scan import NAME, RELATIVE, VERSION, SenmlScan
+from connectors.codec.split import Split, beside, whole
 from operators.base import Problem
 
-VERSION = 10
-"""Of RFC 8428."""
-RELATIVE = 2.0**28
-"""A resolved time below is relative, s."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]*")
 _NUMBER, _TEXT, _BOOL = (float, int), (str,), (bool,)
 _TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("bt", "bv", "bs", "bver", "v", "s", "t", "ut"), _NUMBER),
@@ -66,15 +63,24 @@ class Senml(Format):
         return _Decoder(reading)
 
     def sample(self, reading: Reading) -> Callable[[Mapping[str, Any]], bytes]:  # noqa: ARG002  # any object may be in a pack
-        """Write each document as a pack of one record."""
-        return lambda row: json.dumps([document(row)]).encode()
+        """Write each document as a pack of one record, or its `$pack` as it stands."""
+        return lambda row: json.dumps(row.get("$pack", [document(row)])).encode()
 
 
 class _Decoder:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
+        self._scan = SenmlScan(reading) if SenmlScan.fits(reading) else None
 
     def decode(self, records: Records) -> Decoded:
+        if self._scan is None:
+            return self._by_document(records)
+        decoded, left = self._scan.scan(records)
+        if not len(left):
+            return decoded
+        return beside(decoded, np.ones(len(decoded.ts), np.bool_), left, self._by_document(records.take(left)))
+
+    def _by_document(self, records: Records) -> Decoded:
         packs, bad = load(records)
         made: list[dict[str, Any]] = []
         record: list[int] = []
@@ -135,7 +141,7 @@ def _resolved(record: dict[str, Any], bases: Mapping[str, Any], now: float | Non
         )
         raise ValueError(message)
     record["bn"], record["n"] = base, base + name
-    if not _NAME.fullmatch(record["n"]):
+    if not NAME.fullmatch(record["n"]):
         expected = (
             "a name of letters, digits and - : . / _ that begins with a letter or digit, base name and `n` together"
         )

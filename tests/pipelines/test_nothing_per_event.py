@@ -296,3 +296,47 @@ def test_nor_do_readings_in_one_record(read: str, write: Callable[[dict[str, Any
     many, rows_of_many = taken(mill, lists(1_000, 10, 30_000))
     assert (rows["filter"], rows_of_many["filter"]) == (400, 8_000)
     assert many - few == Counter()
+
+
+SENML = """\
+name: mill
+source:
+  kafka: {topics: [raw]}
+  format: senml
+  device: n
+  time: {field: t, unit: s}
+  fields: {v: float, u: text, vs: text}
+steps:
+  - filter: v >= 0
+sinks:
+  - {from: filter, kafka: {topic: out}}
+"""
+
+
+def test_nor_do_measurements_of_a_pack(tmp_path: Path) -> None:
+    file = tmp_path / "mill.yaml"
+    file.write_text(SENML)
+    mill = shard(config.read(file, {}), ["filter"])
+
+    def packs(count: int, each: int, first: int) -> Records:
+        """Make so many packs of a base record and so many measurements, every fifth of text."""
+        return records(
+            [
+                orjson.dumps(
+                    [
+                        {"bn": f"g{row % 3}:", "bt": 1.7e9 + row, "bu": "W"},
+                        *({"n": f"s{at}", "t": at / 10, "v": 20 + at / 4} for at in range(each - 1)),
+                        {"n": "state", "vs": ["on", "off"][row % 2]},
+                    ]
+                )
+                for row in range(count)
+            ],
+            first,
+        )
+
+    for first in (0, 10_000):
+        calls(mill, packs(2_000, 10, first))
+    few, rows = calls(mill, packs(150, 10, 20_000))
+    many, rows_of_many = calls(mill, packs(1_500, 10, 30_000))
+    assert (rows["filter"], rows_of_many["filter"]) == (150 * 9, 1_500 * 9)
+    assert many - few == Counter()

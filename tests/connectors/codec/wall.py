@@ -17,6 +17,7 @@ from connectors.codec.avro import Avro
 from connectors.codec.base import FieldPath, Reading, Records, Unit
 from connectors.codec.csv import Csv
 from connectors.codec.json import Json
+from connectors.codec.senml import Senml
 from operators.batch import Type
 from operators.binary import Binary
 from operators.devices import DeviceTable, join_ids, split_ids
@@ -79,6 +80,17 @@ def read_lists_of_json() -> None:
         b'{"dev":"g","text":"on","o":{"r":[]}}',
     ):
         decode(Json.model_validate({}).decoder(reading), record)
+
+
+def read_senml() -> None:
+    fields = (FieldPath("v", ("v",), Type.FLOAT), FieldPath("u", ("u",), Type.TEXT))
+    reading = Reading(fields, (("bn",), ("n",)), ("t",), Unit.S, 10**18)
+    for pack in (
+        b'[{"bn":"a:","bt":1.7e9,"n":"b","v":1},{"bn":"c"} , {"u":"nul","n":"b","v":-2.5e1}]',
+        b'[{"bn":"a:","n":"b","v":1}]',
+        b"[]",
+    ):
+        decode(Senml.model_validate({}).decoder(reading), pack)
 
 
 def read_lists_of_avro() -> None:
@@ -164,6 +176,7 @@ def look_devices_up() -> None:
 if __name__ == "__main__":
     read_json()
     read_lists_of_json()
+    read_senml()
     read_lists_of_avro()
     read_avro()
     read_csv()
