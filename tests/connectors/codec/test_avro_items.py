@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.codec.avro import Avro, _load, _without_logical
-from connectors.codec.avro_items import AvroItems, with_item
+from connectors.codec.avro_items import AvroItems, _find, with_item
+from connectors.codec.avro_kernel import DEEP
 from connectors.codec.base import Decoded, FieldPath, Reading, Unit
 from operators.batch import Type
 from operators.binary import Binary
@@ -143,8 +144,38 @@ def test_a_list_of_several_blocks_is_found_by_the_kernel() -> None:
 def test_items_without_bytes_are_as_many_as_a_record_has_bytes_at_most(items: Any) -> None:
     schema = {"type": "record", "name": "R", "fields": [{"name": "r", "type": {"type": "array", "items": items}}]}
     finder = AvroItems(expand_schema(fastavro.parse_schema(schema)), ("r",))
-    values = [long(2) + b"\0", long(3) + b"\0", long(2**61) + b"\0", long(1) + long(1) + long(1) + b"\0"]
-    assert finder.find(Binary.of(values)).count.tolist() == [2, -1, -1, 3]
+    values = [
+        long(2) + b"\0",
+        long(3) + b"\0",
+        long(2**61) + b"\0",
+        long(1) + long(1) + long(1) + b"\0",
+        long(2) + long(2) + b"\0",
+    ]
+    assert finder.find(Binary.of(values)).count.tolist() == [2, -1, -1, 3, -1]
+
+
+def test_nothing_is_noted_where_there_is_no_room() -> None:
+    finder = AvroItems(expand_schema(fastavro.parse_schema(PLAIN)), ("r",))
+    values = Binary.of([b"\x02g\x02" + long(9) + ITEM])
+    first, last = np.full(4, -7), np.full(4, -7)
+    count, lists = np.empty(1, np.int64), np.zeros((1, 2), np.int64)
+    left = np.empty(DEEP, np.int64)
+    assert (
+        _find(
+            values.data,
+            values.begin,
+            values.size,
+            finder._program,
+            finder._targets,
+            left,
+            count,
+            lists,
+            first[:1],
+            last[:1],
+        )
+        == 0
+    )
+    assert (count.tolist(), first[1:].tolist(), last[1:].tolist()) == ([-1], [-7] * 3, [-7] * 3)
 
 
 def test_an_empty_list_in_a_datum_that_is_none_is_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,7 +56,7 @@ _FINE = st.sampled_from(["a", "ab", "b", "abc", "urn:dev:"])
 _NUMBER = st.sampled_from(
     [0, 1, -1.5, 7, 2**28, 2.0**28 - 1, -(2.0**28), 1.7e9, 1_700_000_000, 1e308, -1e308, -0.0, 2**53 + 1, 1e15, 12]
 )
-_SMALL = st.sampled_from([0, 1, -1.5, 0.1, 1.7e9, 1_700_000_000, 3])
+_SMALL = st.sampled_from([0, 1, -1.5, 0.1, 1.7e9, 1_700_000_000, 3, 2**28, 10_000])
 _ANY = st.one_of(st.none(), st.booleans(), _NUMBER, _NAME, st.just([1]), st.just({"y": "z"}))
 
 
@@ -132,15 +133,30 @@ def test_packs_that_were_disturbed_are_what_documents_give(name: str, data: st.D
 def test_ordinary_packs_are_read_by_the_kernels() -> None:
     packs: list[bytes | None] = [
         b'[{"bn":"urn:dev:ow:10e2:","bt":1.276020076e9,"bu":"A","bver":5,"n":"voltage","u":"V","v":120.1},{"n":"current","t":-5,"v":1.2}]',
-        b'[{"bn":"a:","bt":1.7e9},{"n":"label","vs":"on"},{"n":"open","vb":false},{"n":"raw","vd":"aGk"},{"n":"manual","s":1.5}]',
-        b'[{"bn":"a:","n":"b","v":1,"more":{"k":[1]}}]',
+        b'[{"bn":"a:","bu":"V","bv":1},{"n":"label","vs":"on"},{"n":"open","vb":false},{"n":"raw","vd":"aGk"},{"n":"manual","s":1.5}]',
+        b'[{"bn":"a:","n":"b","u":"V","v":1,"more":{"k":[1]}}]',
         b"[]",
         b'[{"bn":"a"}]',
-        b' [ {"bn":"a:","n":"a" , "bv":1} ] \n',
+        b'[{"bt":5e8},{"bn":"a:"},{"n":"b","u":"V","v":1}]',
+        b' [ {"bn":"a:","n":"a" , "u":"V","bv":1} ] \n',
     ]
     for reading in READINGS.values():
-        assert left(packs, reading) == [] or ("u",) in reading.device, "the second has no unit"
+        assert left(packs, reading) == []
         agree(packs, reading, timed(packs))
+
+
+def test_a_time_that_is_too_far_ahead_is_told() -> None:
+    packs: list[bytes | None] = [
+        b'[{"bn":"a","v":1,"t":%d}]' % seconds for seconds in (1_000, 1_001, 1_700_001_000, 1_700_001_001)
+    ]
+    assert left(packs, READINGS["by base name"]) == [1, 3]
+    agree(packs, READINGS["by base name"], timed(packs))
+
+
+@pytest.mark.parametrize("seconds", [2**28 - 1, 2**28, 2**28 + 1])
+def test_times_from_2_to_the_28_on_are_no_longer_relative(seconds: int) -> None:
+    decoded, _ = SenmlScan(READINGS["all, by name"]).scan(timed([b'[{"n":"a","v":1,"t":%d}]' % seconds]))
+    assert decoded.ts.tolist() == [seconds * 1_000_000 + 1_700_000_000_000_001 * (seconds < 2**28)]
 
 
 @pytest.mark.parametrize(
@@ -194,4 +210,8 @@ def test_what_is_read_in_other_ways_is_read_of_documents(fields: Any, device: An
 
 def test_a_pack_of_many_long_names_is_left_before_they_are_made() -> None:
     pack = json.dumps([{"bn": "a" * 10**6}, *[{"n": f"b{row}", "v": 1} for row in range(10_000)]]).encode()
+    tracemalloc.start()
     assert left([pack], READINGS["all, by name"]) == [0]
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100e6
