@@ -130,6 +130,32 @@ def test_avro_cut_off_anywhere_is_dead_and_the_whole_one_behind_it_passes(
     assert json.loads(row.value or b"")["y"] == 3.0
 
 
+def test_csv_with_a_bad_line_is_dead_as_a_whole_and_lines_around_it_pass_in_order(
+    kafka: Broker, topics: Topics, tmp_path: Path
+) -> None:
+    good = [
+        b"a,1000,1.5,3,ok,7\r\na,1001,2.5,,,7\r\n",
+        b'a,1002,"3.5",3,"o""k",7',
+        b"a,1003,4.5,3,ok,7\na,1004,5.5,3,ok,7",
+    ]
+    bad = [
+        b"a,1000,1,3,ok,7\na,1000,1",
+        b'a,1000,1,3,"ok,7',
+        b"a,1000,1,3,ok,7\na,1000,1_0,3,ok,7",
+        b"\xff,1000,1,3,ok,7",
+        b"\n",
+    ]
+    names = topics("raw", "out", "dead", partitions=1)
+    records = [(b"k", value) for value in [good[0], *bad[:3], good[1], *bad[3:], good[2]]]
+    produce(kafka.servers, names["raw"], records)
+    run(kafka, tmp_path, names, "{csv: {columns: [id, ts, x, n, s, code]}}")
+    letters = read(kafka.servers, names["dead"])
+    assert [letter.value for letter in letters] == bad
+    assert letters[0].headers["telemill.reason"] == "reading 1: expected 6 cells with ',' between them, given 3"
+    rows = [json.loads(message.value or b"") for message in read(kafka.servers, names["out"])]
+    assert [row["x"] for row in rows] == [1.5, 2.5, 3.5, 4.5, 5.5]
+
+
 def test_a_dead_letter_that_its_topic_does_not_take_is_cut_and_says_so(
     kafka: Broker, topics: Topics, tmp_path: Path
 ) -> None:
