@@ -92,9 +92,8 @@ class _State:
         self._devices = inputs.devices
         self._punctuated = inputs.punctuated
         outputs = spec.outputs(inputs.schema)
-        self._types = outputs[""].columns
         # What comes out of most small batches: nothing.
-        self._no_rows, self._no_late = Batch.empty(self._types), Batch.empty(outputs["late"].columns)
+        self._no_rows, self._no_late = Batch.empty(outputs[""].columns), Batch.empty(outputs["late"].columns)
         self._seed = f"{inputs.pipeline}\0{inputs.step}\0".encode().replace(b"%", b"%%") + b"%b\0%d\0%d\0%d"
         self._texts = {"pipeline": inputs.pipeline, "alert": inputs.step, "severity": spec.severity}
         self._slots: NDArray[np.int64] = (resume or {"slots": np.empty((5, 0), np.int64)})["slots"].copy()

@@ -81,7 +81,7 @@ class Text:
         shift = int(len(used) > 0 and used[0] < 0)
         return Text((codes - shift).astype(np.int32), [self.values[code] for code in used[shift:].tolist()])
 
-    def take(self, rows: NDArray[Any]) -> Text:
+    def take(self, rows: NDArray[Any] | slice) -> Text:
         """Pick rows by a mask or by indices."""
         return Text(self.codes[rows], self.values)
 
@@ -117,6 +117,11 @@ def is_missing(column: Column) -> NDArray[np.bool_]:
     if column.dtype == np.int8:
         return np.asarray(column < 0)
     return np.asarray(column == MISSING_INT)
+
+
+def take_rows(column: Column, rows: NDArray[Any] | slice) -> Column:
+    """Pick rows of a column by a mask or by indices."""
+    return column.take(rows) if isinstance(column, Text) else column[rows]
 
 
 def join_columns(parts: Sequence[Column]) -> Column:
@@ -227,10 +232,7 @@ class Batch:
             self.watermark[rows],
             self.offset[rows],
             self.live[rows],
-            {
-                name: column.take(rows) if isinstance(column, Text) else column[rows]
-                for name, column in self.columns.items()
-            },
+            {name: take_rows(column, rows) for name, column in self.columns.items()},
         )
 
     def data(self) -> Batch:

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
 
 from operators.base import Inputs, Operator, Outputs, Problem, Reject, Snapshot, SpecError, unfit
-from operators.batch import Batch, Column, Schema, Text, Type, is_missing, join_columns, missing
+from operators.batch import Batch, Column, Schema, Text, Type, is_missing, join_columns, missing, take_rows
 from operators.clock import FORGET
 from operators.table import FORMATS, MisfitError, Table
 
@@ -307,10 +307,7 @@ class _State:
 
     def on_batch(self, batch: Batch) -> Outputs:
         rows = self._join.rows([self._codes(key, batch) for key in self._join.keys])
-        added = {
-            name: column.take(rows) if isinstance(column, Text) else column[rows]
-            for name, column in self._join.columns.items()
-        }
+        added = {name: take_rows(column, rows) for name, column in self._join.columns.items()}
         out = batch.adding(added)
         gone = np.flatnonzero(batch.live & (rows < 0)) if self._missing == "dead" else np.empty(0, np.intp)
         forgotten = batch.device[batch.watermark >= FORGET]

@@ -194,11 +194,12 @@ def _refuse_each(located: Located, format_: Format, reading: Reading, at: At) ->
     if not all(reading.each):
         located.refuse(at, "the path of a list, such as data.readings", f"`{each}`")
         return
-    if not any(path[:size] == reading.each for path in reading.paths()):
+    paths = [path for _, path in reading.places()]
+    if not any(path[:size] == reading.each for path in paths):
         expected = f"the path of a list that a field is read from, such as `path: {each}.temperature`"
         fix = "give the fields of its items paths that go through it, or leave `each` out"
         located.refuse(at, expected, f"`{each}`, which no path of a field, the device or the time begins with", fix)
-    for path in reading.paths():
+    for path in paths:
         if path != reading.each and path == reading.each[: len(path)]:
             expected = f"paths beside the list, or through it, such as `{each}.temperature`"
             located.refuse(at, expected, f"`{'.'.join(path)}`, which the list stands in")

@@ -23,7 +23,7 @@ import numpy as np
 from fastavro.schema import expand_schema
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
 
-from connectors.codec.avro_items import AvroItems, with_item
+from connectors.codec.avro_items import AvroItems, least_bytes, with_item
 from connectors.codec.avro_scan import AvroScan
 from connectors.codec.avro_writer import write_rows
 from connectors.codec.base import Decoded, Decoder, Encoder, Format, Reading, Records, cells, merge
@@ -76,6 +76,9 @@ class Avro(Format):
             if _contains_itself(self._parsed):
                 expected = "a schema in which no record contains itself: a datum could be nested deeper than the stack"
                 raise unfit(expected, at="schema")
+            unsound = _unsound(expand_schema(self._parsed))
+            if unsound is not None:
+                raise unfit(unsound, at="schema")
         return self
 
     def problems(self, reading: Reading) -> Sequence[Problem]:
@@ -89,13 +92,8 @@ class Avro(Format):
             schema = with_item(schema, reading.each)
             if schema is None:
                 return [Problem(("each",), "an array of the Avro schema", f"`{'.'.join(reading.each)}`")]
-        paths: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
-            (("fields", field.name), field.path) for field in reading.fields
-        ]
-        paths += [(("device",), path) for path in reading.device]
-        paths += [(("time",), reading.time)] if reading.time else []
         problems = []
-        for at, path in paths:
+        for at, path in reading.places():
             names = _fields_at(schema, path[:-1])
             if names is None or path[-1] not in names:
                 there = ", ".join(sorted(names or ())) or "no fields there"
@@ -215,6 +213,22 @@ def _contains_itself(schema: Any, within: frozenset[str] = frozenset()) -> bool:
         inner = within | {str(schema["name"])}
         return any(_contains_itself(field["type"], inner) for field in schema["fields"])
     return any(_contains_itself(schema[key], within) for key in ("type", "items", "values") if key in schema)
+
+
+def _unsound(schema: Any) -> str | None:
+    """Say what a schema, written out, should be and isn't, for its data to be read safely."""
+    if isinstance(schema, list):
+        return next(filter(None, map(_unsound, schema)), None)
+    if not isinstance(schema, dict):
+        return None
+    if schema["type"] == "fixed" and not (type(schema["size"]) is int and schema["size"] >= 0):
+        return f"a size of `fixed` that is a whole number, 0 or more; it is {schema['size']!r}"
+    inner = [field["type"] for field in schema.get("fields", ())]
+    inner += [schema[key] for key in ("type", "items", "values") if isinstance(schema.get(key), dict | list)]
+    found = next(filter(None, map(_unsound, inner)), None)
+    if found is None and schema["type"] == "array" and least_bytes(schema["items"]) == 0:
+        return "arrays whose items take a byte at least: of others a record could claim any number"
+    return found
 
 
 def _fields_at(schema: Any, path: Sequence[str]) -> Mapping[str, Any] | None:  # JSON

@@ -41,7 +41,7 @@ class AvroItems:
         sizes: list[int] = []
 
         def marked(array: Any) -> Any:
-            sizes.append(_least(array["items"]))
+            sizes.append(least_bytes(array["items"]))
             return {"type": _MARK, "items": array["items"]}
 
         program = _Program(Puts(BLANK))
@@ -93,16 +93,16 @@ def _replaced(schema: Any, path: Sequence[str], made: Callable[[Any], Any]) -> A
     return None
 
 
-def _least(schema: Any) -> int:  # as above
+def least_bytes(schema: Any) -> int:  # as above
     """Give how many bytes a value of a schema has at least."""
     if isinstance(schema, list):
-        return 1 + min(map(_least, schema), default=0)
+        return 1 + min(map(least_bytes, schema), default=0)
     if not isinstance(schema, dict):
         return _LEAST.get(schema, 1)
     type_ = schema["type"]
     if type_ in {"record", "error"}:
-        return sum(_least(field["type"]) for field in schema["fields"])
-    return int(schema["size"]) if type_ == "fixed" else 1 if type_ in {"array", "map", "enum"} else _least(type_)
+        return sum(least_bytes(field["type"]) for field in schema["fields"])
+    return int(schema["size"]) if type_ == "fixed" else 1 if type_ in {"array", "map", "enum"} else least_bytes(type_)
 
 
 class _Program(Program):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from operators.base import Problem, classes_of
-from operators.batch import MISSING_INT, Batch, Column, Schema, Text, Type, join_columns
+from operators.batch import MISSING_INT, Batch, Column, Schema, Text, Type, join_columns, take_rows
 from operators.binary import Binary
 from operators.devices import DeviceTable
 
@@ -115,10 +115,6 @@ class Reading:
     future: int
     each: tuple[str, ...] = ()
 
-    def paths(self) -> list[tuple[str, ...]]:
-        """List the paths of all that is read."""
-        return [*(field.path for field in self.fields), *self.device, *([self.time] if self.time else [])]
-
     def places(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
         """List all that is read: where the pipeline's source says so, and the path in a record."""
         fields = [(("fields", field.name), field.path) for field in self.fields]
@@ -151,6 +147,24 @@ class Decoded:
     columns: Mapping[str, Column]
     dead: Sequence[Dead]
 
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Decoded:
+        """Pick rows by a mask or by indices; leaves out what is dead."""
+        columns = {name: take_rows(column, rows) for name, column in self.columns.items()}
+        return Decoded(self.device.take(rows), self.ts[rows], self.offset[rows], columns, ())
+
+    @classmethod
+    def concat(cls, parts: Sequence[Decoded]) -> Decoded:
+        """Put rows behind each other; leaves out what is dead."""
+        if len(parts) == 1:
+            return replace(parts[0], dead=())
+        return cls(
+            Binary.concat([part.device for part in parts]),
+            np.concatenate([part.ts for part in parts]),
+            np.concatenate([part.offset for part in parts]),
+            {name: join_columns([part.columns[name] for part in parts]) for name in parts[0].columns},
+            (),
+        )
+
 
 def merge(decoded: Decoded, left: NDArray[np.intp], rest: Decoded) -> Decoded:
     """Put rows together that two ways of decoding made of the same records.
@@ -166,14 +180,7 @@ def merge(decoded: Decoded, left: NDArray[np.intp], rest: Decoded) -> Decoded:
     # By their places and not by their offsets: several readings may be of one record.
     taken = np.delete(np.arange(len(decoded.offset) + len(left)), left)
     order = np.argsort(np.concatenate([taken, np.delete(left, [row for row, _ in rest.dead])]), kind="stable")
-    columns = {name: join_columns([column, rest.columns[name]]) for name, column in decoded.columns.items()}
-    return Decoded(
-        Binary.concat([decoded.device, rest.device]).take(order),
-        np.concatenate([decoded.ts, rest.ts])[order],
-        np.concatenate([decoded.offset, rest.offset])[order],
-        {name: column.take(order) if isinstance(column, Text) else column[order] for name, column in columns.items()},
-        dead,
-    )
+    return replace(Decoded.concat([decoded, rest]).take(order), dead=dead)
 
 
 class Decoder(Protocol):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
-from itertools import compress, repeat
+from itertools import repeat
 from operator import methodcaller
 from typing import Any
 
@@ -58,15 +59,12 @@ class Documents:
         device = self._device(records, reading)
         ts = self._time(records, reading)
         columns = {field.name: self._column(".".join(field.path), field.path, field.type) for field in reading.fields}
+        decoded = Decoded(Binary.of(device), ts, records.offset, columns, ())
         if not self.bad:
-            return Decoded(Binary.of(device), ts, records.offset, columns, ())
+            return decoded
         good = np.ones(len(records), np.bool_)
         good[list(self.bad)] = False
-        kept = {
-            name: column.take(good) if isinstance(column, Text) else column[good] for name, column in columns.items()
-        }
-        dead = [Dead(row, reason) for row, reason in sorted(self.bad.items())]
-        return Decoded(Binary.of(compress(device, good.tolist())), ts[good], records.offset[good], kept, dead)
+        return replace(decoded.take(good), dead=[Dead(row, reason) for row, reason in sorted(self.bad.items())])
 
     def items(self, path: Sequence[str]) -> list[list[Any]]:
         """Give the list at a path of each document; an empty one where the record is refused, as it has none."""

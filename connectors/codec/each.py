@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from connectors.codec.base import Dead, Decoded, Reading, Records, Unit
 from connectors.codec.documents import Documents
 from connectors.codec.items import Items, splice
-from connectors.codec.split import Split, beside, joined, whole
+from connectors.codec.split import Split, beside, whole
 from operators.binary import Binary
 
 CHUNK = 8_192
@@ -83,7 +83,7 @@ class Each:
         self._kernels = kernels
         self._load = load
         each = reading.each
-        self._outer = [path for path in reading.paths() if path[: len(each)] != each]
+        self._outer = [path for _, path in reading.places() if path[: len(each)] != each]
         self._beside = [
             {path[depth] for path in self._outer if path[:depth] == each[:depth] and path[depth : depth + 1]}
             - {each[depth]}
@@ -126,7 +126,7 @@ class Each:
             record.append(of)
             known += len(of)
         none = Documents([], {}).columns(records.take(slice(0)), self._reading)
-        rows = replace(joined([none, *made]), dead=letters)
+        rows = replace(Decoded.concat([none, *made]), dead=letters)
         return whole(rows, Split(records, np.concatenate([np.empty(0, np.intp), *record]), documents.bad))
 
     def _readings(

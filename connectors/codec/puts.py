@@ -104,13 +104,10 @@ class Puts:
         device = join_ids([Binary(data, *part) for part in parts]) if reading.device else records.keys
         ok &= device.size > 0
         columns = {field.name: self._column(field, data, filled) for field in reading.fields}
+        decoded = Decoded(device, ts, records.offset, columns, ())
         if ok.all():
-            return Decoded(device, ts, records.offset, columns, ()), np.empty(0, np.intp)
-        kept = np.flatnonzero(ok)
-        columns = {
-            name: column.take(kept) if isinstance(column, Text) else column[kept] for name, column in columns.items()
-        }
-        return Decoded(device.take(kept), ts[kept], records.offset[kept], columns, ()), np.flatnonzero(~ok)
+            return decoded, np.empty(0, np.intp)
+        return decoded.take(np.flatnonzero(ok)), np.flatnonzero(~ok)
 
     def _column(self, field: FieldPath, data: NDArray[np.uint8], filled: Arrays) -> Column:
         place = self._places[field.name]

@@ -20,7 +20,7 @@ from connectors.codec.documents import LONGEST_ID, YEAR_1, YEAR_10000
 from connectors.codec.json_items import JsonItems
 from connectors.codec.json_kernel import skip_space
 from connectors.codec.json_scan import JsonScan
-from operators.batch import Column, Text, Type
+from operators.batch import Column, Text, Type, take_rows
 from operators.binary import Binary
 from operators.devices import join_ids
 from operators.kernel import kernel
@@ -85,7 +85,7 @@ class SenmlScan:
         left[of[wrong]] = True
         read = np.delete(np.arange(len(of)), wrong)
         rows = np.flatnonzero(~left[of[read]])
-        columns = {name: _take(column, rows) for name, column in decoded.columns.items()}
+        columns = {name: take_rows(column, rows) for name, column in decoded.columns.items()}
         return self._rows(records, of[read[rows]], columns, spans.take(read[rows]), left)
 
     def _rows(
@@ -113,7 +113,7 @@ class SenmlScan:
         made: dict[str, Column] = {}
         for field in self._reading.fields:
             name = field.path[0]
-            made[field.name] = _take(pieces.column(name) if name in _READ else columns[field.name], rows)
+            made[field.name] = take_rows(pieces.column(name) if name in _READ else columns[field.name], rows)
         return Decoded(device.take(rows), ts[rows], whole.offset[rows], made, ()), np.flatnonzero(left)
 
     def _time(
@@ -226,10 +226,6 @@ def _ids(column: Text) -> Binary:
     """Give texts as parts of a device's id; missing where they can't be such."""
     texts = [text.encode() if 0 < len(text) <= LONGEST_ID else None for text in column.values]
     return Binary.of([*texts, None]).take(column.codes)
-
-
-def _take(column: Column, rows: NDArray[np.intp]) -> Column:
-    return column.take(rows) if isinstance(column, Text) else column[rows]
 
 
 def _or_zero(numbers: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.codec.base import Dead, Decoded, Records
-from operators.batch import Text, join_columns
-from operators.binary import Binary
 
 
 class Split(NamedTuple):
@@ -51,21 +49,7 @@ def whole(decoded: Decoded, split: Split) -> Decoded:
         return replace(decoded, dead=letters)
     of_row = np.delete(split.record, [row for row, _ in decoded.dead])
     kept = np.flatnonzero(~np.isin(of_row, list(dead)))
-    return replace(_take(decoded, kept), dead=letters)
-
-
-def joined(parts: Sequence[Decoded]) -> Decoded:
-    """Put rows behind each other; leaves out what is dead."""
-    if len(parts) == 1:
-        return replace(parts[0], dead=())
-    columns = {name: join_columns([part.columns[name] for part in parts]) for name in parts[0].columns}
-    return Decoded(
-        Binary.concat([part.device for part in parts]),
-        np.concatenate([part.ts for part in parts]),
-        np.concatenate([part.offset for part in parts]),
-        columns,
-        (),
-    )
+    return replace(decoded.take(kept), dead=letters)
 
 
 def beside(decoded: Decoded, kept: NDArray[np.bool_], left: NDArray[np.intp], rest: Decoded) -> Decoded:
@@ -77,15 +61,6 @@ def beside(decoded: Decoded, kept: NDArray[np.bool_], left: NDArray[np.intp], re
         left: the places of the others, in order.
         rest: what the second way made of these.
     """
-    rows = joined([_take(decoded, np.flatnonzero(kept)), rest])
+    rows = Decoded.concat([decoded.take(kept), rest])
     dead = [Dead(int(left[row]), reason) for row, reason in rest.dead]
-    return replace(_take(rows, np.argsort(rows.offset, kind="stable")), dead=dead)
-
-
-def _take(decoded: Decoded, rows: NDArray[np.intp]) -> Decoded:
-    """Pick rows; leaves out what is dead."""
-    columns = {
-        name: column.take(rows) if isinstance(column, Text) else column[rows]
-        for name, column in decoded.columns.items()
-    }
-    return Decoded(decoded.device.take(rows), decoded.ts[rows], decoded.offset[rows], columns, ())
+    return replace(rows.take(np.argsort(rows.offset, kind="stable")), dead=dead)

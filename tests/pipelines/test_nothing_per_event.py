@@ -335,8 +335,8 @@ def test_nor_do_measurements_of_a_pack(tmp_path: Path) -> None:
         )
 
     for first in (0, 10_000):
-        calls(mill, packs(2_000, 10, first))
-    few, rows = calls(mill, packs(150, 10, 20_000))
-    many, rows_of_many = calls(mill, packs(1_500, 10, 30_000))
+        taken(mill, packs(2_000, 10, first))
+    few, rows = taken(mill, packs(150, 10, 20_000))
+    many, rows_of_many = taken(mill, packs(1_500, 10, 30_000))
     assert (rows["filter"], rows_of_many["filter"]) == (150 * 9, 1_500 * 9)
     assert many - few == Counter()

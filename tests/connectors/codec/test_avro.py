@@ -315,6 +315,30 @@ def test_a_schema_that_contains_itself_is_refused(inner: str, tmp_path: Path) ->
         Avro.model_validate({"schema": "node.avsc"}, context={"folder": tmp_path})
 
 
+@pytest.mark.parametrize(
+    ("inner", "says"),
+    [
+        ('{"type": "fixed", "name": "f", "size": -5}', "a whole number, 0 or more; it is -5"),
+        ('["null", {"type": "map", "values": {"type": "fixed", "name": "f", "size": 1.5}}]', "0 or more; it is 1.5"),
+        ('{"type": "array", "items": "null"}', "arrays whose items take a byte at least"),
+        ('{"type": "array", "items": {"type": "record", "name": "r", "fields": []}}', "items take a byte at least"),
+        ('{"type": "map", "values": {"type": "array", "items": {"type": "null"}}}', "items take a byte at least"),
+    ],
+)
+def test_a_schema_whose_data_can_not_be_read_safely_is_refused(inner: str, says: str, tmp_path: Path) -> None:
+    text = '{"type": "record", "name": "node", "fields": [{"name": "x", "type": "long"}, {"name": "n", "type": INNER}]}'
+    (tmp_path / "node.avsc").write_text(text.replace("INNER", inner))
+    with pytest.raises(ValidationError, match=says):
+        Avro.model_validate({"schema": "node.avsc"}, context={"folder": tmp_path})
+
+
+@pytest.mark.parametrize("inner", ['{"type": "map", "values": "null"}', '{"type": "array", "items": ["null"]}'])
+def test_what_takes_a_byte_for_each_item_is_read(inner: str, tmp_path: Path) -> None:
+    text = '{"type": "record", "name": "node", "fields": [{"name": "x", "type": "long"}, {"name": "n", "type": INNER}]}'
+    (tmp_path / "node.avsc").write_text(text.replace("INNER", inner))
+    Avro.model_validate({"schema": "node.avsc"}, context={"folder": tmp_path})
+
+
 def test_a_type_that_is_used_twice_contains_nothing_of_itself(tmp_path: Path) -> None:
     air = '{"type": "record", "name": "Air", "fields": [{"name": "t", "type": "double"}]}'
     fields = f'[{{"name": "a", "type": {air}}}, {{"name": "b", "type": "Air"}}]'

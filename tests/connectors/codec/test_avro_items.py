@@ -21,8 +21,9 @@ from connectors.codec.base import Decoded, FieldPath, Reading, Unit
 from operators.batch import Type
 from operators.binary import Binary
 from tests.connectors.codec.agreement import records
+from tests.connectors.codec.disturbing import disturbed
 from tests.connectors.codec.exploded import agree as agree_with
-from tests.connectors.codec.schemas import Datum, Schemas, known, long
+from tests.connectors.codec.schemas import PIECES, Datum, Schemas, known, long
 
 READINGS = {
     "objects": Reading(
@@ -82,24 +83,9 @@ def test_data_that_were_disturbed_are_what_copies_of_them_are(name: str, data: s
     schema = schema_of(random_, reading.each)
     good = Datum(random_, schema).written()
     values: list[bytes | None] = [good, None, b""]
-    for _ in range(4):
-        value = bytearray(good)
-        at = data.draw(st.integers(0, len(value)))
-        pieces = [
-            b"",
-            b"\0",
-            b"\1",
-            b"\x02",
-            b"\x7f",
-            b"\xff",
-            b"\xff" * 10,
-            long(-1),
-            long(9),
-            long(-(2**62)),
-            long(2**40),
-        ]
-        value[at : at + data.draw(st.integers(0, 2))] = data.draw(st.sampled_from(pieces))
-        values += [bytes(value), good[:at], good + good[at:], good]
+    for _ in range(8):
+        at = random_.randint(0, len(good))
+        values += [disturbed(random_, good, [*PIECES, long(-(2**62))]), good + good[at:], good]
     agree(schema, values, reading)
 
 

@@ -18,6 +18,27 @@ from connectors.codec.csv import Csv
 from connectors.codec.csv_lines import Lines
 from operators.batch import Type
 from tests.connectors.codec.agreement import agree_by, records, told
+from tests.connectors.codec.disturbing import disturbed
+
+PIECES = (
+    b"",
+    b'"',
+    b'""',
+    b",",
+    b";",
+    b"\t",
+    b"\n",
+    b"\r",
+    b" ",
+    b"\0",
+    b"\xff",
+    b"\xc3",
+    b"e",
+    b".",
+    b"-",
+    b"1",
+    b"\x1f",
+)
 
 FIELDS = (
     FieldPath("x", ("x",), Type.FLOAT),
@@ -100,33 +121,9 @@ def test_lines_are_what_python_makes_of_them(name: str, kind: str, data: st.Data
 def test_bytes_that_were_disturbed_are_what_python_makes_of_them(name: str, kind: str, data: st.DataObject) -> None:
     good = written(data.draw, data.draw(st.lists(_ROWS, min_size=1, max_size=2)), FORMATS[kind])
     values: list[bytes | None] = [good, None, b""]
-    for _ in range(4):
-        value = bytearray(good)
-        at = data.draw(st.integers(0, len(value)))
-        pieces = [
-            b"",
-            b'"',
-            b'""',
-            b",",
-            b";",
-            b"\t",
-            b"\n",
-            b"\r",
-            b" ",
-            b"\0",
-            b"\xff",
-            b"\xc3",
-            b"e",
-            b".",
-            b"-",
-            b"1",
-            b"\x1f",
-        ]
-        value[at : at + data.draw(st.integers(0, 2))] = data.draw(st.sampled_from(pieces))
-        flipped = bytearray(good)
-        if flipped:
-            flipped[at % len(flipped)] ^= 1 << data.draw(st.integers(0, 7))
-        values += [bytes(value), bytes(flipped), good[:at], good[at:], good]
+    random_ = data.draw(st.randoms(use_true_random=False))
+    for _ in range(8):
+        values += [disturbed(random_, good, PIECES), good[random_.randint(0, len(good)) :], good]
     agree_by(FORMATS[kind].decoder(READINGS[name]), values)
 
 
