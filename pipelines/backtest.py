@@ -182,7 +182,7 @@ def backtest(
 
 
 def _shard(pipeline: Pipeline, watch: Sequence[str]) -> Shard:
-    return Shard(pipeline, pipeline.source.format.decoder(pipeline.source.reading), watch)
+    return Shard(pipeline, pipeline.source.decoder(), watch)
 
 
 def _rows(table: Table, outcome: Outcome, out: Console) -> tuple[_Rows, NDArray[np.int64] | None]:

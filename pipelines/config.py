@@ -6,6 +6,7 @@ Every mistake is reported at once, with its line, what was expected, what was gi
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from connectors.codec.base import FieldPath, Format, Reading, Unit, formats
+from connectors.codec.base import FieldPath, Format, HeaderField, Reading, Unit, formats
+from connectors.codec.documents import OF_RECORD
 from operators.base import SpecError
 from operators.batch import Schema, Type
 from operators.filter import Filter
 from pipelines.located import At, Located, load
 from pipelines.plan import DEAD, Kafka, Pipeline, Sink, Source, Step, Test, streams_of
-from pipelines.specs import PipelineSpec, SinkSpec, SourceSpec, TestSpec, TimeSpec
+from pipelines.specs import NAME, DeviceSpec, PipelineSpec, SinkSpec, SourceSpec, TestSpec, TimeSpec
 from pipelines.steps import read_steps
 from pipelines.validate import did_you_mean, refuse_problems, validate
 
@@ -108,11 +110,10 @@ def _source(located: Located, spec: SourceSpec) -> Source | None:
     at: At = ("source",)
     before = len(located.mistakes)
     device = tuple(tuple(path.split(".")) for path in spec.device.fields)
-    names = (spec.device.key,) if spec.device.key else tuple(path[-1] for path in device)
+    whole = spec.device.key or spec.device.name or spec.device.header
+    names = (whole,) if whole else tuple(path[-1] for path in device)
     _refuse_paths(located, spec, at)
-    if bool(spec.device.fields) == bool(spec.device.key):
-        expected = "a field, a list of fields, or `{key: NAME}` for the record's key"
-        located.refuse((*at, "device"), expected, located.shown((*at, "device"), located.data["source"].get("device")))
+    _refuse_device(located, spec.device, (*at, "device"))
     _refuse_times(located, spec.time, (*at, "time"))
     time_path = tuple(spec.time.field.split(".")) if spec.time.field else ()
     time = spec.time.name or (time_path[-1] if time_path else "ts")
@@ -125,10 +126,16 @@ def _source(located: Located, spec: SourceSpec) -> Source | None:
             (*at, "device"), "different names for device and time", ", ".join(f"`{n}`" for n in (*names, time))
         )
     fields = tuple(
-        FieldPath(name, tuple((field.path or name).split(".")), Type(field.type)) for name, field in spec.fields.items()
+        FieldPath(name, tuple((field.path or name).split(".")), Type(field.type))
+        for name, field in spec.fields.items()
+        if not field.header
+    )
+    headers = tuple(
+        HeaderField(name, field.header, Type(field.type)) for name, field in spec.fields.items() if field.header
     )
     each = tuple(spec.each.split(".")) if spec.each is not None else ()
-    reading = Reading(fields, device, time_path, spec.time.unit or Unit.US, spec.time.future, each)
+    unit = spec.time.unit or Unit.US
+    reading = Reading(fields, device, time_path, unit, spec.time.future, each, headers, spec.device.header or "")
     _refuse_ours(located, spec.kafka.config, (*at, "kafka", "config"))
     format_ = _format(located, spec.format, (*at, "format"))
     if format_ is not None:
@@ -136,7 +143,7 @@ def _source(located: Located, spec: SourceSpec) -> Source | None:
         refuse_problems(located, format_.problems(reading), lambda inner: (*at, *inner))
     if format_ is None or len(located.mistakes) > before:
         return None
-    schema = Schema({field.name: field.type for field in fields}, names, time)
+    schema = Schema({name: Type(field.type) for name, field in spec.fields.items()}, names, time)
     kafka = Kafka(spec.kafka.brokers, _settings(located, spec.kafka.config, (*at, "kafka", "config")))
     start, group = spec.kafka.start.value, spec.kafka.group or ""
     return Source(
@@ -151,6 +158,19 @@ def _source(located: Located, spec: SourceSpec) -> Source | None:
         spec.time.idle,
         spec.time.forget,
     )
+
+
+def _refuse_device(located: Located, spec: DeviceSpec, at: At) -> None:
+    """Refuse more than one way to name a device, or none, and a header whose name can't be that of a column."""
+    given = located.data["source"].get("device")
+    if sum(map(bool, (spec.fields, spec.key, spec.header))) != 1:
+        expected = "a field, a list of fields, or `{key: NAME}` for the record's key, or `{header: NAME}`"
+        located.refuse(at, expected, located.shown(at, given))
+    elif spec.name and not spec.header:
+        located.refuse((*at, "name"), "a `header` that the name is of", f"`{spec.name}`", "leave it out")
+    elif spec.header and not spec.name and not re.fullmatch(NAME, spec.header):
+        expected = "a `name` for rows, as the header's own isn't of letters, digits and _"
+        located.refuse((*at, "header"), expected, located.shown((*at, "header"), spec.header), "add `name: device`")
 
 
 def _refuse_times(located: Located, spec: TimeSpec, at: At) -> None:
@@ -173,12 +193,16 @@ def _refuse_times(located: Located, spec: TimeSpec, at: At) -> None:
 
 
 def _refuse_paths(located: Located, spec: SourceSpec, at: At) -> None:
-    """Refuse paths with an empty part."""
+    """Refuse paths with an empty part, and those beside a header."""
     paths = [*spec.device.fields, spec.time.field or "x", *(field.path or name for name, field in spec.fields.items())]
     for path in paths:
         if not all(path.split(".")):
             expected = "the path of a field, such as data.temp"
             located.refuse(at, expected, f"`{path}`")
+    for name, field in spec.fields.items():
+        if field.path is not None and field.header is not None:
+            given, fix = f"`{field.path}` beside the header `{field.header}`", "leave one of them out"
+            located.refuse((*at, "fields", name, "path"), "either a `path` or a `header`", given, fix)
 
 
 def _refuse_each(located: Located, format_: Format, reading: Reading, at: At) -> None:
@@ -290,6 +314,10 @@ def _tests(
         if spec.at not in streams and complete:
             fix = did_you_mean(spec.at, streams)
             located.refuse((*at, "at"), f"a stream: {', '.join(streams)}", f"`{spec.at}`", fix)
+        for row, name in ((row, name) for row, own in enumerate(spec.input) for name in own):
+            if name.startswith("$") and name not in OF_RECORD:
+                expected, fix = f"a field, or one of {', '.join(OF_RECORD)}", did_you_mean(name, OF_RECORD)
+                located.refuse((*at, "input", row, name), expected, f"`{name}`", fix)
         tests.append(Test(spec.name, spec.at, spec.input, spec.expect, spec.close_windows, located.line(at)))
     return tuple(tests)
 

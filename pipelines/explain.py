@@ -11,7 +11,7 @@ from rich.tree import Tree
 
 from connectors.codec.avro import Avro, row_schema
 from operators.batch import Schema, Type
-from pipelines.plan import DEAD, SOURCE, Pipeline, Step
+from pipelines.plan import DEAD, SOURCE, Pipeline, Source, Step
 
 _WIDEST = 80
 """Characters of a line in a flowchart's node, at most."""
@@ -22,7 +22,8 @@ def tree(pipeline: Pipeline) -> Tree:
     source = pipeline.source
     title = f"{pipeline.name}: {', '.join(source.topics)} at {source.kafka.brokers} as group {source.group}"
     root = Tree(Text(title, "bold"))
-    node = root.add(_label(SOURCE, "", source.schema))
+    headers = headers_of(source)
+    node = root.add(_label(SOURCE, f"headers {_shown(headers)}" if headers else "", source.schema))
     _grow(pipeline, SOURCE, node)
     for sink in pipeline.sinks:
         if sink.stream == DEAD:
@@ -76,6 +77,13 @@ def _label(name: str, what: str, schema: Schema) -> Text:
     return text
 
 
+def headers_of(source: Source) -> dict[str, str]:
+    """Give of each column that is read from a header the header's name."""
+    reading = source.reading
+    device = dict.fromkeys(source.schema.device, reading.device_header) if reading.device_header else {}
+    return {**device, **{field.name: field.header for field in reading.headers}}
+
+
 def columns_of(schema: Schema) -> dict[str, Type]:
     """Give what a row of this schema is written out with, in order."""
     columns = dict.fromkeys(schema.device, Type.TEXT)
@@ -110,7 +118,12 @@ def as_json(pipeline: Pipeline) -> dict[str, Any]:
         sinks.append(shown)
     return {
         "name": pipeline.name,
-        "source": {"topics": list(source.topics), "brokers": source.kafka.brokers, "group": source.group},
+        "source": {
+            "topics": list(source.topics),
+            "brokers": source.kafka.brokers,
+            "group": source.group,
+            "headers": headers_of(source),
+        },
         "streams": streams,
         "steps": steps,
         "sinks": sinks,

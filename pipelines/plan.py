@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.codec.base import Format, Reading
+from connectors.codec.base import Decoder, Format, Reading
+from connectors.codec.headers import with_headers
 from operators.base import Operator
 from operators.batch import Schema
 from operators.filter import Filter
@@ -98,6 +99,10 @@ class Source:
     lateness: int
     idle: int
     forget: int
+
+    def decoder(self) -> Decoder:
+        """Make a decoder of its records, of their values and headers."""
+        return with_headers(self.format.decoder(self.reading), self.reading)
 
 
 @dataclass(frozen=True, slots=True)

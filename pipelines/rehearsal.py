@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def rehearse_backwards(file: str) -> None:
 
 def _rehearse(pipeline: Pipeline) -> None:
     before = compiling().seconds()
-    decoder = pipeline.source.format.decoder(pipeline.source.reading)
+    decoder = pipeline.source.decoder()
     shard = Shard(pipeline, decoder, [sink.written for sink in pipeline.sinks])
     # The device table calls the first kernel. If that wasn't there, the others aren't.
     with _helper(pipeline, wanted=compiling().seconds() > before):
@@ -146,7 +147,14 @@ def _records(source: Source) -> Records:
         value = source.format.sample(source.reading)(_document(source))
     except Exception:  # noqa: BLE001  # a codec raises many kinds
         value = b""
-    return Records.of(source.topics[0], 0, [value] * _ROWS, [b"a"] * _ROWS, np.zeros(_ROWS, np.int64), np.arange(_ROWS))
+    rows = np.arange(_ROWS)
+    made = Records.of(source.topics[0], 0, [value] * _ROWS, [b"a"] * _ROWS, rows * 0, rows)
+    types = {field.header: field.type for field in source.reading.headers}
+    headers = {
+        name: Binary.of([str(_VALUES[types.get(name, Type.TEXT)]).lower().encode()] * _ROWS)
+        for name in source.reading.header_names()
+    }
+    return replace(made, headers=headers)
 
 
 def _document(source: Source) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
 from connectors.codec.base import Format, formats, written
+from connectors.codec.documents import OF_RECORD
 from operators.aggregate.base import Aggregate, aggregates
 from operators.base import Operator, kinds
 from operators.batch import Type
@@ -156,7 +157,11 @@ def _add_forms(specs: Mapping[str, Json]) -> None:
     topics["anyOf"][1] = topic
     fields = {"type": "array", "items": _TEXT, "minItems": 1}
     device["properties"]["fields"] |= fields
-    device["oneOf"] = [{"required": ["fields"]}, {"required": ["key"]}]
+    device["oneOf"] = [{"required": ["fields"]}, {"required": ["key"]}, {"required": ["header"]}]
+    device["dependentRequired"] = {"name": ["header"]}
+    specs["FieldSpec"]["not"] = {"required": ["path", "header"]}
+    own = {"anyOf": [{"pattern": r"^(?!\$)"}, {"enum": list(OF_RECORD)}]}
+    specs["TestSpec"]["properties"]["input"]["items"]["propertyNames"] = own
     source["device"]["anyOf"][1:] = [_TEXT, fields]
     time["dependentRequired"] = {"field": ["unit"], "unit": ["field"]}
     source["fields"]["additionalProperties"] = False

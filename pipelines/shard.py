@@ -24,7 +24,7 @@ _LONGEST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A record that couldn't be processed, as it came, and why.
+    """A record that couldn't be processed, as it came, and why; of its headers those that are read.
 
     Where a row that a step made couldn't be (`of_made`), such as a window's, key and value are None: the record that closed
     the window is innocent.
@@ -37,6 +37,7 @@ class Letter:
     value: bytes | None
     reason: str
     of_made: bool = False
+    headers: Mapping[str, bytes | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,4 +220,6 @@ class Shard:
 
 def _letter(records: Records, row: int, reason: str) -> Letter:
     key, value = records.keys[row], records.values[row]
-    return Letter(records.topic, records.partition, int(records.offset[row]), key, value, reason[:_LONGEST_REASON])
+    headers = {name: column[row] for name, column in records.headers.items()}
+    place = records.topic, records.partition, int(records.offset[row])
+    return Letter(*place, key, value, reason[:_LONGEST_REASON], headers=headers)

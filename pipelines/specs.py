@@ -51,9 +51,10 @@ class _Pattern:
         return value
 
 
-Name = Annotated[
-    StrictStr, _Pattern(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and _ that doesn't begin with a digit")
-]
+NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+"""What the name of a column looks like."""
+Name = Annotated[StrictStr, _Pattern(NAME, "a name of letters, digits and _ that doesn't begin with a digit")]
+Header = Annotated[StrictStr, _Pattern(r"[^\x00]+", "the name of a header")]
 Topic = Annotated[
     StrictStr, _Pattern(r"[A-Za-z0-9._-]{1,249}", "the name of a topic: letters, digits, `.`, `_` and `-`")
 ]
@@ -108,10 +109,12 @@ def _as_device(value: object) -> object:
 
 
 class DeviceSpec(_Spec):
-    """What names a device: a field, several fields, or the record's key."""
+    """What names a device: a field, several fields, the record's key, or a header."""
 
     fields: list[StrictStr] = Field([], description="the field, or the fields together, that name a device")
     key: Name | None = Field(None, description="take the record's key; the name that it gets in rows")
+    header: Header | None = Field(None, description="take a header of the record")
+    name: Name | None = Field(None, description="the name that a header gets in rows; the header's if left out")
 
 
 class TimeSpec(_Spec):
@@ -137,6 +140,7 @@ class FieldSpec(_Spec):
 
     type: Literal["float", "int", "bool", "text"] = Field(description="float, int, bool or text")
     path: StrictStr | None = Field(None, description="where it stands in the record, such as data.temp")
+    header: Header | None = Field(None, description="the record header that holds it, in place of `path`")
 
 
 class SourceSpec(_Spec):

@@ -1,7 +1,7 @@
 """Run the tests that stand in a pipeline's file: rows in, one stream out, held against the rows expected.
 
-An input row is a record's value as a document; `$key` and `$timestamp` (ms since 1970, or ISO 8601) stand for the
-record's own key and time. Of an expected row only the columns that it names are compared, numbers to nine digits.
+An input row is a record's value as a document; `$key`, `$timestamp` (ms since 1970, or ISO 8601) and `$headers` (a mapping)
+stand for the record's own key, time and headers. Of an expected row only the columns that it names are compared, numbers to nine digits.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -20,6 +20,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from connectors.codec.base import Records
 from connectors.codec.json import Json, TimeText
 from operators.batch import Batch
+from operators.binary import Binary
 from pipelines.plan import DEAD, Pipeline, Test
 from pipelines.shard import Product, Shard
 
@@ -63,14 +64,17 @@ class _Got:
 def _rows(pipeline: Pipeline, test: Test) -> _Got:
     """Put a test's records in."""
     source = pipeline.source
-    shard = Shard(pipeline, source.format.decoder(source.reading), [test.at])
+    shard = Shard(pipeline, source.decoder(), [test.at])
     products = []
     if test.input:
         write = source.format.sample(source.reading)
         keys = [None if (key := row.get("$key")) is None else str(key).encode() for row in test.input]
         times = np.array([_timestamp(row.get("$timestamp"), index) for index, row in enumerate(test.input)], np.int64)
         values = [_written(write, row, index) for index, row in enumerate(test.input)]
-        products.append(shard.process(Records.of(source.topics[0], 0, values, keys, times, np.arange(len(values)))))
+        records = Records.of(source.topics[0], 0, values, keys, times, np.arange(len(values)))
+        headers = [_headers(row.get("$headers"), index) for index, row in enumerate(test.input)]
+        columns = {name: Binary.of(own.get(name) for own in headers) for name in source.reading.header_names()}
+        products.append(shard.process(replace(records, headers=columns)))
     if test.close_windows:
         products.append(shard.close())
     letters = [letter for made in products for letter in made.letters]
@@ -98,6 +102,19 @@ def _written(write: Callable[[Mapping[str, Any]], bytes], row: Mapping[str, Any]
     except Exception as error:  # noqa: BLE001  # a codec raises many kinds
         message = f"input row {index + 1} can't be written as a record: {type(error).__name__}: {error}"
         raise _UnfitError(message) from None
+
+
+def _headers(value: object, index: int) -> dict[str, bytes | None]:
+    """Give a record's headers; what isn't text is written as JSON would."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or any(isinstance(text, list | dict) for text in value.values()):
+        message = f"input row {index + 1}: $headers: expected a mapping of names to values, given {_value(value)}"
+        raise _UnfitError(message)
+    return {
+        str(name): None if own is None else (own if isinstance(own, str) else json.dumps(own)).encode()
+        for name, own in value.items()
+    }
 
 
 def _timestamp(value: object, index: int) -> int:

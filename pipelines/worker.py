@@ -157,7 +157,7 @@ class Worker:
         self._mark_at = 0.0
         self._closing = False
         source = self._pipeline.source
-        self._decoder = source.format.decoder(source.reading)
+        self._decoder = source.decoder()
         name = run.options.instance
         self._instance = Instance(source.group, f"{name}-{index}" if name and index else name)
         self._sinks, self._routes = _routes(self._pipeline)
@@ -170,6 +170,7 @@ class Worker:
             source.start,
             self._assigned,
             self._revoked,
+            source.reading.header_names(),
         )
         if run.options.until_end:
             self._source.stop_at_end()
@@ -326,6 +327,7 @@ class Worker:
             where = f"{letter.topic}[{letter.partition}]@{letter.offset}"
             log.log(logging.DEBUG if routes else logging.WARNING, "dead: %s: %s", where, letter.reason)
             headers = {
+                **letter.headers,
                 "telemill.reason": letter.reason,
                 "telemill.pipeline": self._pipeline.name,
                 "telemill.topic": letter.topic,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
 from itertools import pairwise
@@ -30,6 +30,7 @@ class Records:
         keys: the key of each record, missing for a record without one.
         timestamp: int64, the record's own time, us since the epoch; -1 where it has none.
         offset: int64, increasing; readings of one record share it.
+        headers: by its name the last value of each header that is read, missing for a record without it.
     """
 
     topic: str
@@ -38,6 +39,7 @@ class Records:
     keys: Binary
     timestamp: NDArray[np.int64]
     offset: NDArray[np.int64]
+    headers: Mapping[str, Binary] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -73,7 +75,8 @@ class Records:
     def take(self, rows: NDArray[np.intp] | slice) -> Records:
         """Pick records by their places."""
         values, keys = self.values.take(rows), self.keys.take(rows)
-        return Records(self.topic, self.partition, values, keys, self.timestamp[rows], self.offset[rows])
+        headers = {name: column.take(rows) for name, column in self.headers.items()}
+        return Records(self.topic, self.partition, values, keys, self.timestamp[rows], self.offset[rows], headers)
 
 
 class Unit(str, Enum):
@@ -94,18 +97,28 @@ class FieldPath(NamedTuple):
     type: Type
 
 
+class HeaderField(NamedTuple):
+    """A header to read: the column it becomes, the name of the header, and the type of the column."""
+
+    name: str
+    header: str
+    type: Type
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a pipeline reads of each record.
 
     Attributes:
-        fields: the columns.
-        device: the paths of the fields that name the device, or empty where the record's key does.
+        fields: the columns that stand in the value.
+        device: the paths of the fields that name the device, or empty where the record's key or a header does.
         time: the path of the event time, or empty where the record's own time is taken.
         unit: of the event time.
         future: how far ahead of the record's own time the event time may be, us.
         each: the path of a list in the record. Each of its items is a reading, for which it stands in the list's place:
             the paths above go through it. Empty where a record is one reading.
+        headers: the columns that stand in headers.
+        device_header: the header that names the device; empty where none does.
     """
 
     fields: tuple[FieldPath, ...]
@@ -114,12 +127,19 @@ class Reading:
     unit: Unit
     future: int
     each: tuple[str, ...] = ()
+    headers: tuple[HeaderField, ...] = ()
+    device_header: str = ""
 
     def places(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
         """List all that is read: where the pipeline's source says so, and the path in a record."""
         fields = [(("fields", field.name), field.path) for field in self.fields]
         device = [(("device",), path) for path in self.device]
         return [*fields, *device, *([(("time",), self.time)] if self.time else [])]
+
+    def header_names(self) -> tuple[str, ...]:
+        """Give the names of the headers that are read."""
+        names = [*(found.header for found in self.headers), self.device_header]
+        return tuple(dict.fromkeys(filter(None, names)))
 
 
 class Dead(NamedTuple):

@@ -71,7 +71,7 @@ def put_value(  # type: ignore[no-untyped-def]  # noqa: ANN201  # each thing tha
     else:
         fits = kind == STRING
         if fits:
-            words[place, row] = _code(data, begin, end, spans[place], counts, place, table[place])
+            words[place, row] = code_of(data, begin, end, spans[place], counts, place, table[place])
     return fits
 
 
@@ -152,7 +152,7 @@ def _digits(data, at, count):  # type: ignore[no-untyped-def]  # compiled: numba
 
 
 @kernel
-def _code(data, begin, end, spans, counts, place, table):  # type: ignore[no-untyped-def]  # compiled: numba infers
+def code_of(data, begin, end, spans, counts, place, table):  # type: ignore[no-untyped-def]  # noqa: ANN201  # as above
     """Give the code of a text, a new one if it wasn't met before: an open-addressing table of codes."""
     mask = len(table) - 1
     size = end - begin

@@ -14,7 +14,7 @@ from typing import IO, Protocol
 
 from typing_extensions import Self
 
-from connectors.codec.base import Decoded, Reading, Records, Unit
+from connectors.codec.base import Decoded, FieldPath, Reading, Records, Unit
 from operators.batch import Schema
 
 GZIP = b"\x1f\x8b"
@@ -49,14 +49,14 @@ class Table(Protocol):
 
 
 def in_file(reading: Reading, schema: Schema) -> Reading:
-    """Say what is read of a file's row, which has neither a key nor a time of its own: both are columns.
+    """Say what is read of a file's row, which has no key, no headers and no time of its own: all are columns.
 
     A number in place of the record's own time is in ms, as in Kafka.
     """
+    fields = [*reading.fields, *(FieldPath(field.name, (field.name,), field.type) for field in reading.headers)]
     device = reading.device or tuple((name,) for name in schema.device)
-    if reading.time:
-        return replace(reading, device=device)
-    return replace(reading, device=device, time=(schema.time or "ts",), unit=Unit.MS)
+    own = replace(reading, fields=tuple(fields), device=device, headers=(), device_header="")
+    return own if own.time else replace(own, time=(schema.time or "ts",), unit=Unit.MS)
 
 
 @dataclass(frozen=True, slots=True)

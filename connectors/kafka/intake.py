@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError
 
 from connectors.codec.base import Records
 from connectors.kafka import memory
+from connectors.kafka.headers import Headers
 from connectors.kafka.librdkafka import ERR, KEY, KEY_LEN, LEN, MESSAGE, OFFSET, PARTITION, PAYLOAD, TOPIC, Library
 from operators.binary import Binary
 from operators.kernel import kernel
@@ -45,8 +47,12 @@ class Queue:
     Records that were read stay where they are until the next read, which uses the same buffer again.
     """
 
-    def __init__(self, consumer: Consumer) -> None:
+    def __init__(self, consumer: Consumer, headers: Sequence[str] = ()) -> None:
         """Make the queue.
+
+        Args:
+            consumer: to read with.
+            headers: the names of those that are read of each record.
 
         Raises:
             Unavailable: where librdkafka can't be called directly.
@@ -59,6 +65,8 @@ class Queue:
         self._notes = np.empty((_NOTES, MOST), np.int64)
         self._groups = np.empty((2, MOST), np.int64)
         self._bytes = np.empty(1 << 20, np.uint8)
+        self._names = headers
+        self._headers = Headers(self._library, headers, MOST) if headers else None
         self._unpack(0)  # compiled, or loaded, ahead of the first records
 
     def take(self, topic: str, partition: int) -> None:
@@ -78,22 +86,30 @@ class Queue:
         """Copy the messages that were taken, and free them."""
         messages = self._messages[:count]
         groups, size = _note(messages, self._library.timestamp, np.empty(2, np.int64), self._notes, self._groups)
-        if size > len(self._bytes):
-            self._bytes = np.empty(2 * size, np.uint8)
+        more = self._headers.find(messages) if self._headers else 0
+        if size + more > len(self._bytes):
+            self._bytes = np.empty(2 * (size + more), np.uint8)
         events = [self._event(message) for message in messages[self._notes[_GROUP, :count] < 0].tolist()]
         names = [
             (self._library.topic_name(topic).decode(), partition)
             for topic, partition in self._groups[:, :groups].T.tolist()
         ]
+        headers = self._headers.copy(count, self._bytes, size) if self._headers else None
         ends = np.zeros(groups + 1, np.int64)
         places = np.empty((4, count), np.int64)
         times = np.empty((2, count), np.int64)
         _gather(messages, self._notes, ends, self._library.destroy, self._bytes, places, times)
+        if headers is not None:  # as the records: those of one group behind each other
+            headers = headers.take(np.argsort(self._notes[_GROUP, :count], kind="stable")[len(events) :], axis=2)
         batches = []
         for (topic, partition), begin, end in zip(names, ends[:-1].tolist(), ends[1:].tolist(), strict=True):
             begins, sizes, keys, key_sizes = places[:, begin:end]
             values, own = Binary(self._bytes, begins, sizes), Binary(self._bytes, keys, key_sizes)
-            batches.append(Records(topic, partition, values, own, *times[:, begin:end]))
+            batch = Records(topic, partition, values, own, *times[:, begin:end])
+            if headers is not None:
+                found = (Binary(self._bytes, *places) for places in headers[:, :, begin:end])
+                batch = replace(batch, headers=dict(zip(self._names, found, strict=True)))
+            batches.append(batch)
         return batches, events
 
     def close(self) -> None:

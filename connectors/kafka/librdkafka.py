@@ -72,6 +72,8 @@ class Library:
             )
             self.destroy = _address(library, "rd_kafka_message_destroy")
             self.timestamp = _address(library, "rd_kafka_message_timestamp")
+            self.headers = _address(library, "rd_kafka_message_headers")
+            self.last_header = _address(library, "rd_kafka_header_get_last")
         except (OSError, AttributeError) as error:
             message = f"{error}"
             raise Unavailable(message) from None

@@ -50,18 +50,24 @@ def _copy(typing: Any, address: Any, size: Any, out: Any, at: Any) -> Any:
     return types.void(types.int64, types.int64, out, types.int64), generate
 
 
+def _generate_call(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    del context, signature
+    function, *words = arguments
+    word = ir.IntType(64)
+    pointer = builder.inttoptr(function, ir.FunctionType(word, [word] * len(words)).as_pointer())
+    return builder.call(pointer, words)
+
+
 @intrinsic
 def _call(typing: Any, function: Any, first: Any, second: Any) -> Any:
     del typing, function, first, second
+    return types.int64(*[types.int64] * 3), _generate_call
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        del context, signature
-        function, *words = arguments
-        word = ir.IntType(64)
-        pointer = builder.inttoptr(function, ir.FunctionType(word, [word, word]).as_pointer())
-        return builder.call(pointer, words)
 
-    return types.int64(types.int64, types.int64, types.int64), generate
+@intrinsic
+def _call_of_four(typing: Any, function: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
+    del typing, function, first, second, third, fourth
+    return types.int64(*[types.int64] * 5), _generate_call
 
 
 int32: Any = _reader(types.int32, 32)
@@ -73,4 +79,7 @@ address: Any = _address
 copy: Any = _copy
 """`copy(address, size, out, at)`: copy bytes into a uint8 array. The caller sees to the room."""
 call: Any = _call
-"""`call(function, first, second)`: call a C function of up to two words; what it gives, as a word, if it gives one."""
+"""`call(function, first, second)`: call a C function of up to two words; what it gives, as a word, if it gives one. Of an int
+the lower 32 bits are what it gives."""
+call_of_four: Any = _call_of_four
+"""`call_of_four(function, first, second, third, fourth)`: the same for a C function of four words."""

@@ -53,7 +53,7 @@ class Outlet(Protocol):
         ...
 
     def write_letter(
-        self, letter: int, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]
+        self, letter: int, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes | None]
     ) -> KafkaError | None:
         """Hand over one message with headers, under a number; gives why not, if not."""
         ...
@@ -91,7 +91,7 @@ class Objects:
         return first, messages[first]["_error"]
 
     def write_letter(
-        self, letter: int, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]
+        self, letter: int, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes | None]
     ) -> KafkaError | None:
         """Hand one message over."""
         try:
@@ -164,7 +164,7 @@ class Batches:
         return first, KafkaError(int(errors[first]))
 
     def write_letter(
-        self, letter: int, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]
+        self, letter: int, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes | None]
     ) -> KafkaError | None:
         """Hand one message over."""
         name = topic.encode()
@@ -173,7 +173,10 @@ class Batches:
         given += [
             _Given(kind, _place(data), len(data)) for kind, data in ((_KEY, key), (_VALUE, value)) if data is not None
         ]
-        given += [_Given(_HEADER, _place(header), _place(data), len(data)) for header, data in headed]
+        given += [
+            _Given(_HEADER, _place(header), *((_place(data), len(data)) if data is not None else ()))
+            for header, data in headed
+        ]
         error = self._library.produce_one(self._client, (_Given * len(given))(*given), len(given))
         if not error:
             return None

@@ -22,6 +22,8 @@ _MOST_BYTES = 64_000_000
 """Bytes handed over since everything was last delivered."""
 _KEPT_BYTES = 100_000
 """What is kept of a dead letter that its topic doesn't take whole."""
+_KEPT_OF_HEADER = 1_000
+"""What is kept of each header that its record had."""
 _QUEUE_FULL = KafkaError._QUEUE_FULL  # noqa: SLF001  # how confluent-kafka names librdkafka's own errors
 
 
@@ -36,11 +38,13 @@ class _Letter:
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Mapping[str, str]
+    headers: Mapping[str, str | bytes | None]
+    cut: bool = False
 
     def large(self) -> bool:
         """Say whether there is something to cut."""
-        return max(len(self.key or b""), len(self.value or b"")) > _KEPT_BYTES
+        own = (self.key, self.value, *self.headers.values())
+        return not self.cut and sum(len(part) for part in own if part) > _KEPT_BYTES
 
 
 class KafkaSink:
@@ -101,8 +105,12 @@ class KafkaSink:
             keys, values = keys.take(slice(taken, None)), values.take(slice(taken, None))
             self._poll(0 if error is None else 0.1)
 
-    def write_letter(self, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, str]) -> None:
+    def write_letter(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, str | bytes | None]
+    ) -> None:
         """Hand a dead letter over. One that its topic doesn't take whole is cut, and its headers say so.
+
+        Headers that are bytes are its record's own, and are cut with it.
 
         Raises:
             KafkaFailure: if an earlier message couldn't be delivered.
@@ -153,7 +161,7 @@ class KafkaSink:
 
     def _send(self, letter: _Letter) -> None:
         self._letters.append(letter)
-        headers = {name: text.encode() for name, text in letter.headers.items()}
+        headers = {name: own.encode() if isinstance(own, str) else own for name, own in letter.headers.items()}
         number = len(self._letters)
         while error := self._outlet.write_letter(number, letter.topic, letter.key, letter.value, headers):
             if error.code() == KafkaError.MSG_SIZE_TOO_LARGE and letter.large():
@@ -179,8 +187,11 @@ class KafkaSink:
         size = len(letter.value or b"")
         log.warning("dead letter of %d bytes is too large for `%s`: cut to %d", size, letter.topic, _KEPT_BYTES)
         key, value = (None if part is None else part[:_KEPT_BYTES] for part in (letter.key, letter.value))
-        headers = letter.headers if value is None else {**letter.headers, "telemill.truncated": str(size)}
-        self._send(_Letter(letter.topic, key, value, headers))
+        headers = {
+            name: own[:_KEPT_OF_HEADER] if isinstance(own, bytes) else own for name, own in letter.headers.items()
+        }
+        headers |= {} if value is None else {"telemill.truncated": str(size)}
+        self._send(_Letter(letter.topic, key, value, headers, cut=True))
 
     def _give_up(self, undelivered: Undelivered) -> None:
         self.delivery_errors += 1

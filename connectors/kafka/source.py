@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from connectors.codec.base import Records
 from connectors.kafka.client import KafkaFailure, open_client, settings
 from connectors.kafka.intake import LATEST, MOST, Event, Queue
 from connectors.kafka.librdkafka import Unavailable
+from operators.binary import Binary
 
 log = logging.getLogger("telemill.source")
 
@@ -53,6 +55,7 @@ class KafkaSource:
         start: str,
         on_assign: Callable[[Mapping[Shard, int], bool], None],
         on_revoke: Callable[[Iterable[Shard], bool], None],
+        headers: Sequence[str] = (),
     ) -> None:
         """Join the group.
 
@@ -66,6 +69,7 @@ class KafkaSource:
             on_assign: called with the shards that came and the position each begins at, and whether any of these is
                 a position that the group had committed.
             on_revoke: called with the shards that go, before they are gone, and whether they are lost already.
+            headers: the names of those that are read of each record.
         """
         self.positions: dict[Shard, int] = {}
         self.at_end: set[Shard] = set()
@@ -105,10 +109,11 @@ class KafkaSource:
         self._silent: set[Shard] = set()
         """The shards of which nothing has come since they were assigned."""
         try:
-            self._queue = Queue(self._consumer)
+            self._queue = Queue(self._consumer, headers)
         except Unavailable as reason:
             log.warning("reading through confluent-kafka's objects, at a fraction of the speed: %s", reason)
         self._topics = list(topics)
+        self._headers = headers
 
     def subscribe(self) -> None:
         """Ask the group for shards."""
@@ -160,7 +165,7 @@ class KafkaSource:
             raise KafkaFailure(_line(error.args[0])) from None
         if self._fatal is not None:
             raise KafkaFailure(_line(self._fatal))
-        read, events = _unpack(messages)
+        read, events = _unpack(messages, self._headers)
         if self._queue is not None:
             self._take(self._silent)
             more, told = self._queue.read()
@@ -345,22 +350,23 @@ class KafkaSource:
             log.warning("positions weren't committed: %s; the next commit carries them", _line(error))
 
 
-def _unpack(messages: list[Message]) -> tuple[list[Records], list[Event]]:
+def _unpack(messages: list[Message], headers: Sequence[str]) -> tuple[list[Records], list[Event]]:
     """Sort confluent-kafka's messages into records, in batches of one shard each, and events."""
     if not messages:
         return [], []
     errors = list(map(Message.error, messages))
     if not any(errors):
-        return _by_shard(messages), []
+        return _by_shard(messages, headers), []
     events = [
         Event(str(message.topic() or ""), int(message.partition() or 0), int(message.offset() or 0), error)
         for message, error in zip(messages, errors, strict=True)
         if error is not None
     ]
-    return _by_shard([message for message, error in zip(messages, errors, strict=True) if error is None]), events
+    good = [message for message, error in zip(messages, errors, strict=True) if error is None]
+    return _by_shard(good, headers), events
 
 
-def _by_shard(messages: list[Message]) -> list[Records]:
+def _by_shard(messages: list[Message], headers: Sequence[str]) -> list[Records]:
     """Sort messages into batches of one shard each; the order within a shard stays."""
     rows = len(messages)
     if not rows:
@@ -374,15 +380,15 @@ def _by_shard(messages: list[Message]) -> list[Records]:
         code = partition + np.fromiter(map(index.__getitem__, topics), np.int64, rows) * (int(partition.max()) + 1)
     order = np.argsort(code, kind="stable")
     cuts = np.flatnonzero(np.diff(code[order])) + 1
-    return [_records(list(map(messages.__getitem__, part.tolist()))) for part in np.split(order, cuts)]
+    return [_records(list(map(messages.__getitem__, part.tolist())), headers) for part in np.split(order, cuts)]
 
 
-def _records(messages: list[Message]) -> Records:
+def _records(messages: list[Message], headers: Sequence[str]) -> Records:
     rows = len(messages)
     kinds, times = zip(*map(Message.timestamp, messages), strict=True)
     ms = np.array(times, np.int64)
     stamped = np.array(kinds) != TIMESTAMP_NOT_AVAILABLE
-    return Records.of(
+    records = Records.of(
         str(messages[0].topic()),
         int(messages[0].partition() or 0),
         list(map(Message.value, messages)),
@@ -390,6 +396,24 @@ def _records(messages: list[Message]) -> Records:
         np.where(stamped & (ms >= 0) & (ms < LATEST), np.minimum(ms, LATEST) * 1_000, -1),
         np.fromiter(map(Message.offset, messages), np.int64, rows),
     )
+    if not headers:
+        return records
+    found = list(map(_headers, messages))
+    columns = {name: Binary.of(own.get(name) for own in found) for name in headers}
+    return replace(records, headers=columns)
+
+
+def _headers(message: Message) -> dict[str, Any]:
+    """Give the last value of each header. To be called once of a message.
+
+    Where a name isn't UTF-8, confluent-kafka raises the first time, and gives a tuple with a hole in it the second.
+    """
+    try:
+        return dict(message.headers() or ())
+    except (SystemError, UnicodeDecodeError):
+        where = f"{message.topic()}[{message.partition()}]@{message.offset()}"
+        log.warning("%s: its headers can't be read, as the name of one isn't UTF-8; going on without them", where)
+        return {}
 
 
 def _line(error: KafkaError) -> str:

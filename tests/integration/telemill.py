@@ -99,7 +99,9 @@ def read(servers: str, topic: str) -> list[Message]:
         while waiting and time.monotonic() < deadline:
             for message in consumer.consume(10_000, 0.2):
                 assert message.error() is None, message.error()
-                headers = {name: value.decode() for name, value in message.headers() or ()}
+                headers = {
+                    name: (value or b"").decode(errors="backslashreplace") for name, value in message.headers() or ()
+                }
                 found.append(Message(message.partition(), message.offset(), message.key(), message.value(), headers))
                 if message.offset() + 1 >= ends[message.partition()][1]:
                     waiting.discard(message.partition())

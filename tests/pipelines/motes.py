@@ -29,7 +29,7 @@ def pipeline() -> Pipeline:
 
 def shard(of: Pipeline, watch: Sequence[str] = (), position: int = 0) -> Shard:
     """Make a shard that watches streams; all of them if none is named."""
-    return Shard(of, of.source.format.decoder(of.source.reading), watch or [*of.streams(), DEAD], position)
+    return Shard(of, of.source.decoder(), watch or [*of.streams(), DEAD], position)
 
 
 def readings(count: int) -> list[dict[str, Any]]:

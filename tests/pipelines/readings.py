@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -10,16 +11,18 @@ import numpy as np
 
 from connectors.codec.base import Records, Unit
 from operators.batch import Type
+from operators.binary import Binary
 from pipelines.plan import Pipeline, Source
 from pipelines.shard import Shard
 
 BATCHES, ROWS = 4, 300
+HEADERS = {Type.FLOAT: b"1.5", Type.INT: b"7", Type.BOOL: b"false", Type.TEXT: "é".encode()}
 
 
 def run(pipeline: Pipeline) -> int:
     """Put readings through a shard and write what comes out; gives how many rows were written."""
     source = pipeline.source
-    shard = Shard(pipeline, source.format.decoder(source.reading), [sink.written for sink in pipeline.sinks])
+    shard = Shard(pipeline, source.decoder(), [sink.written for sink in pipeline.sinks])
     encoders = [
         (sink.written, sink.format.encoder(sink.schema, "row")) for sink in pipeline.sinks if sink.schema is not None
     ]
@@ -44,7 +47,10 @@ def batches(source: Source) -> Iterator[Records]:
             values.append(write(document(source, second, random)))
         keys: list[bytes | None] = [b"device-%d" % (row % 5) for row in range(ROWS)]
         first = batch * ROWS
-        yield Records.of(source.topics[0], 0, values, keys, np.full(ROWS, -1), np.arange(first, first + ROWS))
+        made = Records.of(source.topics[0], 0, values, keys, np.full(ROWS, -1), np.arange(first, first + ROWS))
+        types = {field.header: field.type for field in source.reading.headers}
+        headers = {name: [HEADERS[types.get(name, Type.TEXT)]] * ROWS for name in source.reading.header_names()}
+        yield replace(made, headers={name: Binary.of(column) for name, column in headers.items()})
 
 
 def document(source: Source, second: int, random: Random) -> Mapping[str, Any]:

@@ -65,6 +65,19 @@ def test_the_tree_runs_from_the_source_through_the_steps_to_the_sinks(motes: Pip
     assert [line.rstrip() for line in console.file.getvalue().splitlines()] == TREE.splitlines()
 
 
+def test_columns_out_of_headers_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "bridge.yaml"
+    text = MOTES.read_text().replace("device: mote_id", "device: {header: mqtt.client, name: mote_id}")
+    file.write_text(text.replace("temperature: float #", "temperature: {type: float, header: t} #"))
+    bridge = config.read(file, {"KAFKA_BROKERS": "kafka:9092"})
+    console = Console(file=io.StringIO(), width=300)
+    console.print(tree(bridge))
+    assert isinstance(console.file, io.StringIO)
+    expected = TREE.replace("├── source\n", "├── source  headers {mote_id: mqtt.client, temperature: t}\n")
+    assert [line.rstrip() for line in console.file.getvalue().splitlines()] == expected.splitlines()
+    assert as_json(bridge)["source"]["headers"] == {"mote_id": "mqtt.client", "temperature": "t"}
+
+
 def test_a_condition_stands_behind_its_sink(tmp_path: Path) -> None:
     file = tmp_path / "hot.yaml"
     sink = "  - {from: minute, when: t_mean > 30 AND n < 5, kafka: {topic: motes.hot}, format: avro}\n"
@@ -89,7 +102,7 @@ def test_a_condition_stands_behind_its_sink(tmp_path: Path) -> None:
 
 def test_the_json_says_what_is_read(shown: dict[str, Any]) -> None:
     assert shown["name"] == "motes"
-    assert shown["source"] == {"topics": ["motes.raw"], "brokers": "kafka:9092", "group": "motes"}
+    assert shown["source"] == {"topics": ["motes.raw"], "brokers": "kafka:9092", "group": "motes", "headers": {}}
 
 
 def test_the_json_has_the_columns_of_every_stream_in_the_order_in_which_they_are_written(shown: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,6 +15,7 @@ import orjson
 import pytest
 
 from connectors.codec.base import Encoder, Records
+from operators.binary import Binary
 from pipelines import config
 from pipelines.plan import Pipeline
 from pipelines.shard import Product, Shard
@@ -135,6 +137,29 @@ def test_nor_does_any_kind_of_field(device: str, unit: str, fields: str, tmp_pat
     mill.process(of_every_kind(10_000, 0))
     few, _ = taken(mill, of_every_kind(1_000, 10_000))
     many, _ = taken(mill, of_every_kind(10_000, 20_000))
+    assert many - few == Counter()
+
+
+def test_nor_do_headers(tmp_path: Path) -> None:
+    file = tmp_path / "mill.yaml"
+    fields = "site: {type: text, header: site}, fw: {type: int, header: fw}, gain: {type: float, header: g}"
+    file.write_text(EVERY_KIND.format(device="{header: rig}", unit="ms", fields=fields))
+
+    def headed(count: int, first: int) -> Records:
+        values: dict[str, list[bytes | None]] = {
+            "site": [b"berlin", None, b"rome"],
+            "fw": [b"3", b"4", None, b"5"],
+            "g": [b"1.5", b"2"],
+            "rig": [b"rig-%d" % rig for rig in range(DEVICES)],
+        }
+        headers = {name: Binary.of(own * (count // len(own)) + own[: count % len(own)]) for name, own in values.items()}
+        return replace(of_every_kind(count, first), headers=headers)
+
+    mill = shard(config.read(file, {}), ["filter"])
+    mill.process(headed(10_000, 0))
+    few, rows = calls(mill, headed(1_000, 10_000))
+    many, more = calls(mill, headed(10_000, 20_000))
+    assert (rows["filter"], more["filter"]) == (1_000, 10_000)
     assert many - few == Counter()
 
 

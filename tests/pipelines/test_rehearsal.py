@@ -114,7 +114,9 @@ def left(*files: Path) -> dict[str, list[str]]:
 
 
 def test_a_run_takes_no_kernel_that_was_not_rehearsed(tmp_path: Path) -> None:
+    headed = ", ".join(f"h_{name}: {{type: {name}, header: {name}}}" for name in ("float", "int", "bool", "text"))
     files = [*EXAMPLES, *examples(tmp_path), written(tmp_path, "every", fields=EVERY)]
+    files.append(written(tmp_path, "headed", fields=EVERY.replace("{", f"{{{headed}, ")))
     assert len(files) > 15
     assert {name: kernels for name, kernels in left(*files).items() if kernels} == {}
 

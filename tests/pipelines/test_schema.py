@@ -39,6 +39,7 @@ BEYOND = {
     "a time with the device's name",
     "a column with the device's name",
     "a column with the time's name",
+    "a column with the name of the device's header",
     "an unknown stream to read",
     "a stream from below",
     "an id that another step has",
@@ -46,6 +47,8 @@ BEYOND = {
     "a sink for an unknown stream",
     "a sink that writes where the source reads",
     "a test of an unknown stream",
+    # what a name is made of, in the place of another
+    "a header whose name no column can have",
     # what a condition says, and which rows it is on
     "an unknown column in the condition of a sink",
     "a column that the rows of a window haven't got",

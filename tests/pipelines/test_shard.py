@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -10,6 +11,7 @@ import orjson
 import pytest
 
 from connectors.codec.base import Records
+from operators.binary import Binary
 from pipelines import config
 from pipelines.plan import DEAD, Pipeline
 from pipelines.shard import Counts, Letter, Shard
@@ -61,6 +63,19 @@ def test_the_position_is_behind_the_last_record_taken_in(texts: Pipeline) -> Non
     assert mill.position == 108
     mill.process(records([b"dead"], 200))
     assert mill.position == 201
+
+
+def test_a_letter_has_the_headers_that_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "mill.yaml"
+    file.write_text(TEXTS.replace("status: text", "status: {type: text, header: st}"))
+    of = records([VALUES[0], VALUES[0], b"not json"], 10)
+    of = replace(of, headers={"st": Binary.of([b"\xff", b"1", None])})
+    product = shard(config.read(file, {})).process(of)
+    assert [(letter.offset, letter.headers) for letter in product.letters] == [
+        (10, {"st": b"\xff"}),
+        (12, {"st": None}),
+    ]
+    assert [letter.value for letter in product.letters] == [VALUES[0], b"not json"]
 
 
 def test_a_record_that_cannot_be_processed_becomes_a_letter_as_it_came(texts: Pipeline) -> None:

@@ -82,6 +82,46 @@ def test_a_dead_row_explains_what_is_missing(tmp_path: Path) -> None:
     assert hint.startswith("input row 1 is dead: field `ts`: expected ")
 
 
+HEADED = """\
+    at: minute
+    close_windows: true
+    input:
+      - {dev: a, ts: 0, $headers: {t: 20, n: "3", status: on, other: x}}
+      - {dev: a, ts: 1, $headers: {t: 21.5, n: null, status: true}}
+      - {dev: a, ts: 2, $headers: {}}
+      - {dev: a, ts: 3}
+    expect: [{t_mean: 20.75, rows: 4}]
+"""
+
+
+def headed(folder: Path, test: str, text: str = PIPELINE) -> Sequence[str]:
+    """Run a test whose columns stand in headers."""
+    fields = "{{temperature: {{type: float, header: t}}, n: {{type: int, header: n}}, status: {{type: text, header: status}}}}"
+    text = text.replace("{{temperature: float, n: int, status: text}}", fields)
+    file = folder / "mill.yaml"
+    text = text.format(format="json", device="dev", time="{field: ts, unit: ms}")
+    file.write_text(f"{text}tests:\n  - name: it\n{test}")
+    (result,) = run_tests(config.read(file, {}))
+    return result.differences
+
+
+def test_a_row_s_headers_are_the_record_s_own(tmp_path: Path) -> None:
+    assert headed(tmp_path, HEADED) == []
+    *_, hint = headed(tmp_path, HEADED.replace("t: 20,", "t: warm,"))
+    assert hint == "input row 1 is dead: header `t`: expected a number, given text: 'warm'"
+    source = PIPELINE.replace("{{from: minute", "{{from: source, kafka: {{topic: all}}}}\n  - {{from: minute")
+    rows = "expect: [{status: on, n: 3}, {status: 'true', n: null}, {status: null}, {temperature: null}]"
+    test = HEADED.replace("at: minute", "at: source").replace("expect: [{t_mean: 20.75, rows: 4}]", rows)
+    assert headed(tmp_path, test, source) == []
+
+
+@pytest.mark.parametrize("given", ["[t, 20]", "t", "{t: [20]}", "{t: {a: 1}}"])
+def test_headers_that_are_none_are_told(given: str, tmp_path: Path) -> None:
+    told = headed(tmp_path, HEADED.replace("{t: 21.5, n: null, status: true}", given))
+    assert len(told) == 1
+    assert told[0].startswith("input row 2: $headers: expected a mapping of names to values, given ")
+
+
 def test_a_row_that_a_step_made_and_that_dies_blames_no_input(tmp_path: Path) -> None:
     file = tmp_path / "mill.yaml"
     text = PIPELINE.format(format="json", device="dev", time="{field: ts, unit: ms}")

@@ -9,8 +9,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from connectors.codec.base import HeaderField
 from connectors.files.base import FileError
 from connectors.files.table import open_table
+from operators.batch import Type
 from tests.connectors.files.rows import READING, SCHEMA, seen
 
 ROWS = pl.DataFrame(
@@ -75,6 +77,18 @@ def test_the_record_s_own_key_and_time_are_columns(tmp_path: Path) -> None:
             ("é/%", 8_000),
             ("m1", 1_273_363_200_001_000),
         ]
+
+
+def test_what_is_read_of_headers_are_columns(tmp_path: Path) -> None:
+    headers = (HeaderField("n", "X-Count", Type.INT), HeaderField("status", "st", Type.TEXT))
+    others = tuple(field for field in READING.fields if field.name not in {"n", "status"})
+    own = replace(READING, device=(), device_header="mqtt.client", fields=others, headers=headers)
+    for file in written(tmp_path):
+        found, plain = seen(open_table(file, own, SCHEMA)), seen(open_table(file, READING, SCHEMA))
+        assert found == plain, file
+    ROWS.drop("status").write_csv(tmp_path / "less.csv")
+    with pytest.raises(FileError, match="the field `status`: no column `status`"):
+        open_table(tmp_path / "less.csv", own, SCHEMA)
 
 
 @pytest.mark.parametrize(

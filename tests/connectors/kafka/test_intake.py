@@ -41,10 +41,10 @@ def kafka() -> Iterator[EmbeddedKafka]:
 class Reader:
     """A consumer of shards, without a group, whose records come through a queue."""
 
-    def __init__(self, brokers: str, **own: Any) -> None:
+    def __init__(self, brokers: str, headers: Sequence[str] = (), **own: Any) -> None:
         config = {"enable.partition.eof": True, "fetch.queue.backoff.ms": "10", "fetch.wait.max.ms": "10", **own}
         self.consumer: Any = Consumer({**settings(brokers, {}, group_id="nobody"), **config})
-        self.queue = Queue(self.consumer)
+        self.queue = Queue(self.consumer, headers)
         self._silent: set[Shard] = set()
 
     def take(self, topic: str, *partitions: int, at: int = OFFSET_BEGINNING) -> None:

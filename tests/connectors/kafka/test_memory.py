@@ -36,6 +36,12 @@ def _call_each(function, firsts, seconds, out):  # type: ignore[no-untyped-def] 
         out[row] = memory.call(function, firsts[row], seconds[row])
 
 
+@kernel
+def _call_each_of_four(function, words, out):  # type: ignore[no-untyped-def]  # compiled: numba infers
+    for row in range(len(out)):
+        out[row] = memory.call_of_four(function, words[row, 0], words[row, 1], words[row, 2], words[row, 3])
+
+
 @given(st.binary(min_size=8, max_size=100))
 def test_numbers_are_read_wherever_they_stand(data: bytes) -> None:
     held = ctypes.create_string_buffer(data, len(data))
@@ -52,6 +58,15 @@ def test_bytes_are_copied_and_no_others_are_written(data: bytes, at: int, draw: 
     out = np.full(at + size + 9, 0xAA, np.uint8)
     _copy(ctypes.addressof(held), size, out, at)
     assert out.tobytes() == b"\xaa" * at + data[:size] + b"\xaa" * 9
+
+
+def test_a_function_gets_four_words_and_gives_one() -> None:
+    kind = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 5)
+    made = kind(lambda first, second, third, fourth: first - 3 * second + 5 * third - 7 * fourth)
+    words = np.array([[1, 2, 3, 4], [-(2**40), 2**40, 0, 9], [2**62, 0, 0, 0]])
+    out = np.empty(3, np.int64)
+    _call_each_of_four(ctypes.cast(made, ctypes.c_void_p).value, words, out)
+    assert out.tolist() == (words @ [1, -3, 5, -7]).tolist()
 
 
 @pytest.mark.parametrize("array", [np.arange(9), np.arange(9)[3:], np.zeros((2, 3), np.uint8), np.empty(0, np.int32)])

@@ -131,8 +131,8 @@ def test_rows_may_stand_anywhere_in_their_buffer(way: Way, kafka: EmbeddedKafka,
 
 def test_letters_have_their_headers(way: Way, kafka: EmbeddedKafka, topic: str) -> None:
     outlet = way(kafka.brokers)
-    letters: list[tuple[bytes | None, bytes | None, dict[str, bytes]]] = [
-        (b"k", b"\xff\0", {"reason": "é".encode(), "empty": b"", "zeros": bytes(3)}),
+    letters: list[tuple[bytes | None, bytes | None, dict[str, bytes | None]]] = [
+        (b"k", b"\xff\0", {"reason": "é".encode(), "empty": b"", "zeros": bytes(3), "null": None}),
         (None, None, {"reason": b"gone"}),
         (b"", b"", {"ä": b"1"}),
         (b"k", b"v", {}),

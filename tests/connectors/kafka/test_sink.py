@@ -57,6 +57,20 @@ def test_a_letter_that_librdkafka_itself_does_not_take_is_cut(kafka: EmbeddedKaf
     sink.close()
 
 
+def test_the_headers_of_its_record_are_cut_with_a_letter(kafka: EmbeddedKafka) -> None:
+    sink = KafkaSink(kafka.brokers, {"message.max.bytes": "200000"})
+    own = {"site": b"s" * 300_000, "fw": b"\xff", "gone": None, "telemill.reason": "x" * 2_000}
+    sink.write_letter("out", b"large", b"v", own)
+    sink.write_letter("out", b"small", b"v", {"site": b"s" * 100_000})
+    sink.flush()
+    found = {message.key(): message for message in messages(kafka.brokers, "out", 2)}
+    expected = {"site": b"s" * 1_000, "fw": b"\xff", "gone": None, "telemill.reason": b"x" * 2_000}
+    assert dict(found[b"large"].headers()) == {**expected, "telemill.truncated": b"1"}
+    assert found[b"large"].value() == b"v"
+    assert found[b"small"].headers() == [("site", b"s" * 100_000)]
+    sink.close()
+
+
 def test_a_row_that_could_not_be_delivered_is_told_and_counted() -> None:
     sink = KafkaSink("127.0.0.1:1", {"message.timeout.ms": "100"})
     sink.write("out", Binary.of([b"k"]), Binary.of([b"v"]))

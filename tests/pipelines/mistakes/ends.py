@@ -135,6 +135,12 @@ sinks:
         Says("tests[0].at", "source, clean, odd, minute, minute.late", "`minit`", "did you mean `minute`?"),
     ),
     case(
+        "a test's row with an unknown thing of the record",
+        "    input: []\n",
+        "    input: [{dev: a, $header: {site: x}}] #!\n",
+        Says("tests[0].input[0].$header", "a field, or one of $key, $timestamp, $headers", "`$header`", "did you mean"),
+    ),
+    case(
         "a test without a name",
         "  - name: nothing comes of nothing\n    at: minute\n",
         "  - at: minute #!\n",

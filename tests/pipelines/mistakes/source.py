@@ -237,6 +237,36 @@ MISTAKES = [
         Says("source.device", "a field, a list of fields, or `{key: NAME}`", "`fields`, `key`"),
     ),
     case(
+        "a device of a key and a header",
+        "device: dev",
+        "device: {key: dev, header: dev} #!",
+        Says("source.device", "or `{header: NAME}`", "`key`, `header`"),
+    ),
+    case(
+        "a device with a name alone",
+        "device: dev",
+        "device: {name: dev} #!",
+        Says("source.device", "or `{header: NAME}`", "a mapping with `name`"),
+    ),
+    case(
+        "a name for a device that has one",
+        "device: dev",
+        "device: {key: dev, name: rig} #!",
+        Says("source.device.name", "a `header` that the name is of", "`rig`", "leave it out"),
+    ),
+    case(
+        "a header whose name no column can have",
+        "device: dev",
+        "device: {header: mqtt.client} #!",
+        Says("source.device.header", "a `name` for rows", "`mqtt.client`", "add `name: device`"),
+    ),
+    case(
+        "a column with the name of the device's header",
+        "  device: dev\n" + TIME + "  fields:\n" + FIELD,
+        "  device: {header: unit}\n" + TIME + "  fields:\n" + FIELD + "    unit: text #!\n",
+        Says("source.fields.unit", "columns besides the device and the time", "which is the device", "leave it out"),
+    ),
+    case(
         "an empty list of device fields",
         "device: dev",
         "device: [] #!",
@@ -319,6 +349,44 @@ MISTAKES = [
         FIELD,
         "    temperature: flaot #!\n",
         Says("source.fields.temperature.type", "one of float, int, bool, text", "`flaot`", "did you mean `float`?"),
+    ),
+    case(
+        "a header beside a path",
+        FIELD,
+        "    temperature: {type: float, path: data.t, header: t} #!\n",
+        Says(
+            "source.fields.temperature.path", "either a `path` or a `header`", "`data.t` beside the header `t`", "leave"
+        ),
+    ),
+    case(
+        "a header without a name",
+        FIELD,
+        '    temperature: {type: float, header: ""} #!\n',
+        Says("source.fields.temperature.header", "the name of a header", "``"),
+    ),
+    case(
+        "a header with a zero byte in its name",
+        FIELD,
+        '    temperature: {type: float, header: "t\\0"} #!\n',
+        Says("source.fields.temperature.header", "the name of a header", "`t"),
+    ),
+    case(
+        "a number as the name of a header",
+        FIELD,
+        "    temperature: {type: float, header: 5} #!\n",
+        Says("source.fields.temperature.header", "text", "5", 'quote it: "5"'),
+    ),
+    case(
+        "a header misspelt",
+        FIELD,
+        "    temperature: {type: float, headers: t} #!\n",
+        Says("source.fields.temperature.headers", "header", "unknown key `headers`", "did you mean `header`?"),
+    ),
+    case(
+        "a header of a field without a type",
+        FIELD,
+        "    temperature: {header: t} #!\n",
+        Says("source.fields.temperature.type", "a key `type`: float, int, bool or text", "nothing"),
     ),
     case(
         "a field whose type is left out",
