@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from connectors.codec.base import FieldPath, Format, HeaderField, Reading, Unit, formats
-from connectors.codec.documents import OF_RECORD
 from operators.base import SpecError
 from operators.batch import Schema, Type
 from operators.filter import Filter
@@ -75,7 +74,7 @@ def read(file: Path, environ: Mapping[str, str] | None = None) -> Pipeline:
         streams: dict[str, Schema | None] = {**streams_of(source.schema, steps), DEAD: None}
         sink_specs, test_specs = _items(located, "sinks", SinkSpec), _items(located, "tests", TestSpec)
         sinks = _sinks(located, sink_specs, source, streams, complete=complete)
-        tests = _tests(located, test_specs, streams, complete=complete)
+        tests = _tests(located, test_specs, source.format, streams, complete=complete)
         sunk = located.data.get("sinks")
         if complete and isinstance(sunk, list):
             _refuse_unread(located, steps, {str(item.get("from")) for item in sunk if isinstance(item, dict)})
@@ -306,7 +305,12 @@ def _when(located: Located, spec: SinkSpec, schema: Schema | None, at: At) -> Fi
 
 
 def _tests(
-    located: Located, specs: Mapping[int, TestSpec], streams: Mapping[str, Schema | None], *, complete: bool
+    located: Located,
+    specs: Mapping[int, TestSpec],
+    format_: Format,
+    streams: Mapping[str, Schema | None],
+    *,
+    complete: bool,
 ) -> tuple[Test, ...]:
     tests = []
     for index, spec in specs.items():
@@ -315,8 +319,9 @@ def _tests(
             fix = did_you_mean(spec.at, streams)
             located.refuse((*at, "at"), f"a stream: {', '.join(streams)}", f"`{spec.at}`", fix)
         for row, name in ((row, name) for row, own in enumerate(spec.input) for name in own):
-            if name.startswith("$") and name not in OF_RECORD:
-                expected, fix = f"a field, or one of {', '.join(OF_RECORD)}", did_you_mean(name, OF_RECORD)
+            names = format_.test_names
+            if name.startswith("$") and name not in names:
+                expected, fix = f"a field, or one of {', '.join(names)}", did_you_mean(name, names)
                 located.refuse((*at, "input", row, name), expected, f"`{name}`", fix)
         tests.append(Test(spec.name, spec.at, spec.input, spec.expect, spec.close_windows, located.line(at)))
     return tuple(tests)

@@ -17,7 +17,6 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
 from connectors.codec.base import Format, formats, written
-from connectors.codec.documents import OF_RECORD
 from operators.aggregate.base import Aggregate, aggregates
 from operators.base import Operator, kinds
 from operators.batch import Type
@@ -160,7 +159,12 @@ def _add_forms(specs: Mapping[str, Json]) -> None:
     device["oneOf"] = [{"required": ["fields"]}, {"required": ["key"]}, {"required": ["header"]}]
     device["dependentRequired"] = {"name": ["header"]}
     specs["FieldSpec"]["not"] = {"required": ["path", "header"]}
-    own = {"anyOf": [{"pattern": r"^(?!\$)"}, {"enum": list(OF_RECORD)}]}
+    own = {
+        "anyOf": [
+            {"pattern": r"^(?!\$)"},
+            {"enum": sorted({name for format_ in formats().values() for name in format_.test_names})},
+        ]
+    }
     specs["TestSpec"]["properties"]["input"]["items"]["propertyNames"] = own
     source["device"]["anyOf"][1:] = [_TEXT, fields]
     time["dependentRequired"] = {"field": ["unit"], "unit": ["field"]}

@@ -225,6 +225,8 @@ class Format(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     has_lists: ClassVar[bool] = False
     """Whether `Reading.each` can be had from its records."""
+    test_names: ClassVar[tuple[str, ...]] = ("$key", "$timestamp", "$headers")
+    """What may stand in a row of a pipeline's test besides the fields."""
 
     def problems(self, reading: Reading) -> Sequence[Problem]:
         """Say what of a reading can't be had from records of this format, as far as that is known before the run."""

@@ -33,8 +33,6 @@ LONGEST_ID = 1_000
 _ADDRESS = re.compile(r" ?(?:from )?<[^<>]* at 0x[0-9a-f]+>")
 """An object as Python shows it: another one at each run."""
 _SHOWN = 60
-OF_RECORD = ("$key", "$timestamp", "$headers")
-"""What may stand in a test's row besides the fields."""
 _NAMES = {dict: "an object", list: "a list", str: "text", bool: "a bool", int: "a number", float: "a number"}
 
 
@@ -311,5 +309,5 @@ def show(value: object) -> str:
 
 
 def document(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a test's row as a document, without what stands for the record's own (`OF_RECORD`)."""
+    """Give a test's row as a document, without what stands for the record's own (`Format.test_names`)."""
     return {name: value for name, value in row.items() if not name.startswith("$")}

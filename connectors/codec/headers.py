@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from connectors.codec.base import Dead, Decoded, Decoder, HeaderField, Reading, Records
 from connectors.codec.documents import LONGEST_ID, show
 from connectors.codec.put import code_of
-from operators.batch import MISSING_BOOL, MISSING_INT, Column, Text, Type
+from operators.batch import MISSING_BOOL, MISSING_INT, Column, Text, Type, take_rows
 from operators.binary import Binary
 from operators.kernel import kernel
 
@@ -48,7 +48,7 @@ class _Decoder:
             return replace(decoded, columns={**decoded.columns, **columns})
         # A record may have given no row or several; they share its offset.
         row = np.searchsorted(records.offset, decoded.offset)
-        own = {name: _taken(column, row) for name, column in columns.items()}
+        own = {name: take_rows(column, row) for name, column in columns.items()}
         found = replace(decoded, columns={**decoded.columns, **own})
         return _without(found, row, bad) if bad else found
 
@@ -65,19 +65,9 @@ class _Decoder:
 
 def _without(decoded: Decoded, row: NDArray[np.intp], bad: Mapping[int, str]) -> Decoded:
     """Leave out the rows of records that are bad; `row` says of which record each is."""
-    kept = np.flatnonzero(~np.isin(row, list(bad)))
     reasons = {**dict(decoded.dead), **bad}
-    return Decoded(
-        decoded.device.take(kept),
-        decoded.ts[kept],
-        decoded.offset[kept],
-        {name: _taken(column, kept) for name, column in decoded.columns.items()},
-        [Dead(at, reasons[at]) for at in sorted(reasons)],
-    )
-
-
-def _taken(column: Column, rows: NDArray[np.intp]) -> Column:
-    return column.take(rows) if isinstance(column, Text) else column[rows]
+    dead = [Dead(at, reasons[at]) for at in sorted(reasons)]
+    return replace(decoded.take(~np.isin(row, list(bad))), dead=dead)
 
 
 class _Kind(NamedTuple):

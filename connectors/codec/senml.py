@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -51,6 +51,8 @@ _BASES = ("bn", "bt", "bu", "bv", "bs", "bver")
 
 class Senml(Format):
     """SenML packs in JSON (RFC 8428), a row for each measurement. It is read, and not written."""
+
+    test_names: ClassVar[tuple[str, ...]] = (*Format.test_names, "$pack")
 
     def problems(self, reading: Reading) -> Sequence[Problem]:
         """Refuse times in another unit than SenML's."""

@@ -157,8 +157,8 @@ def test_nor_do_headers(tmp_path: Path) -> None:
 
     mill = shard(config.read(file, {}), ["filter"])
     mill.process(headed(10_000, 0))
-    few, rows = calls(mill, headed(1_000, 10_000))
-    many, more = calls(mill, headed(10_000, 20_000))
+    few, rows = taken(mill, headed(1_000, 10_000))
+    many, more = taken(mill, headed(10_000, 20_000))
     assert (rows["filter"], more["filter"]) == (1_000, 10_000)
     assert many - few == Counter()
 
