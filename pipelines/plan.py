@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connectors.codec.base import Decoder, Format, Reading
@@ -103,6 +103,10 @@ class Source:
     def decoder(self) -> Decoder:
         """Make a decoder of its records, of their values and headers."""
         return with_headers(self.format.decoder(self.reading), self.reading)
+
+    def offline(self) -> Source:
+        """Give the source as it can be read where only its file is there: for a rehearsal, and for tests of a pipeline."""
+        return replace(self, format=self.format.offline())
 
 
 @dataclass(frozen=True, slots=True)

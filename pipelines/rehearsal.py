@@ -86,7 +86,7 @@ def rehearse_backwards(file: str) -> None:
 
 def _rehearse(pipeline: Pipeline) -> None:
     before = compiling().seconds()
-    decoder = pipeline.source.decoder()
+    decoder = pipeline.source.offline().decoder()
     shard = Shard(pipeline, decoder, [sink.written for sink in pipeline.sinks])
     # The device table calls the first kernel. If that wasn't there, the others aren't.
     with _helper(pipeline, wanted=compiling().seconds() > before):
@@ -144,7 +144,7 @@ def _encode(sink: Sink, rows: Batch | None, devices: DeviceTable) -> None:
 def _records(source: Source) -> Records:
     """Make records up; where the format can't write such, as where its schema has fields that aren't read, empty ones."""
     try:
-        value = source.format.sample(source.reading)(_document(source))
+        value = source.offline().format.sample(source.reading)(_document(source))
     except Exception:  # noqa: BLE001  # a codec raises many kinds
         value = b""
     rows = np.arange(_ROWS)

@@ -63,7 +63,7 @@ class _Got:
 
 def _rows(pipeline: Pipeline, test: Test) -> _Got:
     """Put a test's records in."""
-    source = pipeline.source
+    source = pipeline.source.offline()
     shard = Shard(pipeline, source.decoder(), [test.at])
     products = []
     if test.input:

@@ -379,6 +379,8 @@ def _routes(pipeline: Pipeline) -> tuple[list[KafkaSink], _Routes]:
         if sink.kafka not in kafkas:
             kafkas.append(sink.kafka)
             sinks.append(KafkaSink(sink.kafka.brokers, sink.kafka.config))
-        encoder = None if sink.schema is None else sink.format.encoder(sink.schema, sink.stream.replace(".", "_"))
+        encoder = None
+        if sink.schema is not None:
+            encoder = sink.format.encoder(sink.schema, sink.stream.replace(".", "_"), sink.topic)
         routes.setdefault(sink.written, []).append((sink.topic, sinks[kafkas.index(sink.kafka)], encoder))
     return sinks, routes

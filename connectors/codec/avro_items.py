@@ -6,7 +6,7 @@ over is only measured; so a datum must still be read to its end to know whether 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from connectors.codec import avro_kernel as steps
 from connectors.codec.avro_kernel import read_block, read_long
 from connectors.codec.avro_scan import Program
+from connectors.codec.avro_schema import least_bytes, replaced
 from connectors.codec.each import BLANK
 from connectors.codec.items import Items
 from connectors.codec.puts import Puts
@@ -24,7 +25,6 @@ _LIST, _NEXT = len(steps.STEPS), len(steps.STEPS) + 1
 """Steps besides those that read: of the list, and behind each of its items."""
 _MARK = "list of readings"
 """In place of the type of the list."""
-_LEAST = {"null": 0, "float": 4, "double": 8}
 
 
 class AvroItems:
@@ -44,8 +44,9 @@ class AvroItems:
             sizes.append(least_bytes(array["items"]))
             return {"type": _MARK, "items": array["items"]}
 
-        program = _Program(Puts(BLANK))
-        program.add(_replaced(schema, path, marked), ())
+        schema = replaced(schema, path, marked)
+        program = _Program(Puts(BLANK), schema)
+        program.add(schema, None, ())
         program.step(steps.END)
         self._program = np.array(program.steps, np.int64)
         self._targets = np.array(program.targets, np.int64)
@@ -64,55 +65,14 @@ class AvroItems:
         return Items(count, lists, first[:found], last[:found])
 
 
-def with_item(schema: Any, path: Sequence[str]) -> Any:
-    """Give a schema in which the array at a path is replaced by what its items are; None where there is no array.
-
-    Args:
-        schema: as for `AvroItems`.
-        path: of the array; unions on the way may have other branches.
-    """
-    return _replaced(schema, path, lambda array: array["items"])
-
-
-def _replaced(schema: Any, path: Sequence[str], made: Callable[[Any], Any]) -> Any:  # schemas are JSON
-    if isinstance(schema, list):
-        branches = [_replaced(branch, path, made) for branch in schema]
-        found = any(branch is not None for branch in branches)
-        return [old if new is None else new for old, new in zip(schema, branches, strict=True)] if found else None
-    type_ = schema["type"] if isinstance(schema, dict) else None
-    if isinstance(type_, dict | list):
-        return _replaced(type_, path, made)
-    if not path:
-        return made(schema) if type_ == "array" else None
-    if type_ in {"record", "error"}:
-        for place, field in enumerate(schema["fields"]):
-            inner = _replaced(field["type"], path[1:], made) if field["name"] == path[0] else None
-            if inner is not None:
-                fields = schema["fields"]
-                return {**schema, "fields": [*fields[:place], {**field, "type": inner}, *fields[place + 1 :]]}
-    return None
-
-
-def least_bytes(schema: Any) -> int:  # as above
-    """Give how many bytes a value of a schema has at least."""
-    if isinstance(schema, list):
-        return 1 + min(map(least_bytes, schema), default=0)
-    if not isinstance(schema, dict):
-        return _LEAST.get(schema, 1)
-    type_ = schema["type"]
-    if type_ in {"record", "error"}:
-        return sum(least_bytes(field["type"]) for field in schema["fields"])
-    return int(schema["size"]) if type_ == "fixed" else 1 if type_ in {"array", "map", "enum"} else least_bytes(type_)
-
-
 class _Program(Program):
-    def add(self, schema: Any, path: tuple[str, ...]) -> None:
+    def add(self, schema: Any, reader: Any, path: tuple[str, ...]) -> None:
         if isinstance(schema, dict) and schema["type"] == _MARK:
             begin = self.step(_LIST, len(self.steps))
-            self.add(schema["items"], (*path, "[]"))
+            self.add(schema["items"], reader, (*path, "[]"))
             self.step(_NEXT, begin)
         else:
-            super().add(schema, path)
+            super().add(schema, reader, path)
 
 
 @kernel

@@ -18,8 +18,8 @@ DIGITS = 20
 """Characters of a whole number, at most."""
 # What a step of a program does.
 STEPS = (
-    NOTHING, TRUTH, LONG, FLOAT, DOUBLE, BYTES, TEXT, FIXED, ENUM, UNION, JUMP, BLOCK, AGAIN, REFUSE, END,
-) = tuple(range(15))  # fmt: skip
+    NOTHING, TRUTH, LONG, FLOAT, DOUBLE, BYTES, TEXT, FIXED, ENUM, UNION, JUMP, BLOCK, AGAIN, REFUSE, END, CONSTANT,
+) = tuple(range(16))  # fmt: skip
 # What the numbers of a step are: what it does, one of its own, where its value is put (-1: nowhere), another of its own.
 _WHAT, _OWN, _PUT, _MORE = range(4)
 
@@ -31,8 +31,8 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
 ):  # fmt: skip
     """Read every datum; `ok` says which were read.
 
-    `targets` holds the steps that unions go to, `symbols` where those of enums stand in `data`, and from `digits` on `data`
-    has `room` bytes a datum for the digits of whole numbers that name devices.
+    `targets` holds the steps that unions go to, `symbols` where those of enums and constant texts stand in `data`, and from
+    `digits` on `data` has `room` bytes a datum for the digits of whole numbers that name devices.
     """
     for row in range(len(begin)):
         at, end = begin[row], begin[row] + size[row]
@@ -113,6 +113,14 @@ def decode(  # type: ignore[no-untyped-def]  # noqa: ANN201, C901, PLR0912, PLR0
                     depth -= 1
                     step = own
                 continue
+            elif what == CONSTANT:  # a value that doesn't stand in the datum: what kind, and its number, bits or symbol
+                kind = own
+                if kind == STRING:
+                    first, last = symbols[more, 0], symbols[more, 1]
+                elif kind == REAL:
+                    real = float_of(np.uint64(more))
+                else:
+                    whole, real = more, float(more)
             elif what == REFUSE:
                 good = False
             if good and put >= 0:

@@ -18,33 +18,37 @@ _LONGEST = 11
 """Bytes of a value that isn't a text, with the branch of its union; of a text's length likewise."""
 
 
-def write_rows(rows: Rows, fixed: int) -> tuple[Binary, NDArray[np.intp]]:
+def write_rows(rows: Rows, fixed: int, head: bytes) -> tuple[Binary, NDArray[np.intp]]:
     """Write rows.
 
     Args:
         rows: of which the first `fixed` columns can't be missing; others are a union with null.
         fixed: as said.
+        head: what stands before each.
 
     Returns:
         What was written, and which rows have to be written by another way.
     """
     count = rows.begin.shape[1]
-    data = np.empty(len(rows.plan) * _LONGEST * count + rows.bytes_of_texts(), np.uint8)
+    data = np.empty((len(head) + len(rows.plan) * _LONGEST) * count + rows.bytes_of_texts(), np.uint8)
     begin, size, ok = np.empty(count, np.int64), np.empty(count, np.int64), np.ones(count, np.bool_)
     _write(
-        rows.plan, fixed, rows.floats, rows.ints, rows.bools, rows.data, rows.begin, rows.size, data, begin,
-        size, ok,
+        rows.plan, fixed, np.frombuffer(bytearray(head), np.uint8), rows.floats, rows.ints, rows.bools, rows.data,
+        rows.begin, rows.size, data, begin, size, ok,
     )  # fmt: skip
     return Binary(data, begin, size), np.flatnonzero(~ok)
 
 
 @kernel
 def _write(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912  # a case a type
-    plan, fixed, floats, ints, bools, texts, text_begin, text_size, data, begin, size, ok
+    plan, fixed, head, floats, ints, bools, texts, text_begin, text_size, data, begin, size, ok
 ):
     at = 0
     for row in range(len(begin)):
         begin[row] = at
+        for place in range(len(head)):
+            data[at + place] = head[place]
+        at += len(head)
         for column in range(len(plan)):
             kind, place = plan[column, 0], plan[column, 1]
             if kind == FLOAT:

@@ -247,9 +247,19 @@ class Format(BaseModel):
         """Make a decoder."""
         raise NotImplementedError
 
-    def encoder(self, schema: Schema, name: str) -> Encoder:
-        """Make an encoder of rows of this schema; `name` is of the record type, where the format has such."""
+    def encoder(self, schema: Schema, name: str, topic: str | None = None) -> Encoder:
+        """Make an encoder of rows of this schema.
+
+        Args:
+            schema: of the rows.
+            name: of the record type, where the format has such.
+            topic: that the rows will be written to; None where nothing outside is to be told of them, as in a rehearsal.
+        """
         raise NotImplementedError
+
+    def offline(self) -> Format:
+        """Give the format for where nothing outside may be asked: it reads what its own `sample` writes."""
+        return self
 
     def sample(self, reading: Reading) -> Callable[[Mapping[str, Any]], bytes]:
         """Make a function that writes a document as a record's value, for the tests of a pipeline."""

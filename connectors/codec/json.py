@@ -55,7 +55,7 @@ class Json(Format):
         kernels = Kernels(JsonItems(reading.each), JsonScan(reading), JsonScan(BLANK), 1)
         return Each(reading, kernels, load)
 
-    def encoder(self, schema: Schema, name: str) -> Encoder:  # noqa: ARG002  # JSON has no record types
+    def encoder(self, schema: Schema, name: str, topic: str | None = None) -> Encoder:  # noqa: ARG002  # it has no types
         """Make an encoder."""
         return _Encoder(schema, self.time)
 

@@ -21,7 +21,7 @@ HEADERS = {Type.FLOAT: b"1.5", Type.INT: b"7", Type.BOOL: b"false", Type.TEXT: "
 
 def run(pipeline: Pipeline) -> int:
     """Put readings through a shard and write what comes out; gives how many rows were written."""
-    source = pipeline.source
+    source = pipeline.source.offline()
     shard = Shard(pipeline, source.decoder(), [sink.written for sink in pipeline.sinks])
     encoders = [
         (sink.written, sink.format.encoder(sink.schema, "row")) for sink in pipeline.sinks if sink.schema is not None
@@ -39,7 +39,7 @@ def run(pipeline: Pipeline) -> int:
 def batches(source: Source) -> Iterator[Records]:
     """Make readings of five devices; some come late, some lack a value, and once all are silent for a day."""
     random = Random(1)
-    write = source.format.sample(source.reading)
+    write = source.offline().format.sample(source.reading)
     for batch in range(BATCHES):
         values: list[bytes | None] = []
         for row in range(ROWS):

@@ -146,12 +146,12 @@ def test_the_json_has_the_avro_schema_of_what_an_avro_sink_writes(shown: dict[st
         "name": "minute",
         "fields": [
             {"name": "mote_id", "type": "string"},
-            {"name": "window_start", "type": ["null", time]},
-            {"name": "window_end", "type": ["null", time]},
-            {"name": "t_mean", "type": ["null", "double"]},
-            {"name": "h_mean", "type": ["null", "double"]},
-            {"name": "h_max", "type": ["null", "double"]},
-            {"name": "n", "type": ["null", "long"]},
+            {"name": "window_start", "type": ["null", time], "default": None},
+            {"name": "window_end", "type": ["null", time], "default": None},
+            {"name": "t_mean", "type": ["null", "double"], "default": None},
+            {"name": "h_mean", "type": ["null", "double"], "default": None},
+            {"name": "h_max", "type": ["null", "double"], "default": None},
+            {"name": "n", "type": ["null", "long"], "default": None},
         ],
     }
     fastavro.parse_schema(sinks["minute"]["avro_schema"])

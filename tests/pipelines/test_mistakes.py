@@ -38,6 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "reading.avsc").write_text(json.dumps(READING))
     (tmp_path / "not_json.avsc").write_text("{")
     (tmp_path / "not_avro.avsc").write_text('{"type": "nonsense"}')
+    (tmp_path / "endless.avsc").write_text('{"type": "array", "items": "null"}')
     return tmp_path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,12 +15,14 @@ import fastavro
 import orjson
 import pytest
 
+from connectors.codec.avro_framed import head
 from connectors.codec.base import Encoder, Records
 from operators.binary import Binary
 from pipelines import config
 from pipelines.plan import Pipeline
 from pipelines.shard import Product, Shard
 from tests.calls import calls
+from tests.connectors.codec.registry_server import RegistryServer
 from tests.pipelines.motes import pipeline, records, shard
 
 DEVICES = 20
@@ -180,7 +183,7 @@ sinks:
   - {{from: window, kafka: {{topic: out}}, format: {written}}}
   - {{from: odd, when: score > 20, kafka: {{topic: alerts}}}}
 """
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "record",
     "name": "reading",
     "fields": [
@@ -225,9 +228,35 @@ def test_nor_does_any_format_from_bytes_to_bytes(
     (tmp_path / "reading.avsc").write_bytes(orjson.dumps(SCHEMA))
     file = tmp_path / "mill.yaml"
     file.write_text(FROM_BYTES_TO_BYTES.format(read=read, written=written))
-    motes = config.read(file, {})
-    mill = shard(motes, ["window"])
-    sink = motes.sinks[0]
+    no_more_calls(config.read(file, {}), write)
+
+
+@pytest.mark.parametrize("schemas", [1, 2], ids=["one schema", "two schemas"])
+def test_nor_does_a_registry(schemas: int, registry: RegistryServer, tmp_path: Path) -> None:
+    names = [["id", "ts", "watts"], ["ts", "watts", "id"]][:schemas]
+    fields = {field["name"]: field for field in SCHEMA["fields"]}
+    written = [{**SCHEMA, "fields": [fields[name] for name in order]} for order in names]
+    heads = [head(registry.add(schema)) for schema in written]
+    parsed = list(map(fastavro.parse_schema, written))
+    turn = itertools.cycle(range(schemas))
+
+    def write(document: dict[str, Any]) -> bytes:
+        number = next(turn)
+        stream = io.BytesIO()
+        fastavro.schemaless_writer(stream, parsed[number], document)
+        return heads[number] + stream.getvalue()
+
+    format_ = f"{{avro: {{registry: '{registry.url}'}}}}"
+    file = tmp_path / "mill.yaml"
+    file.write_text(FROM_BYTES_TO_BYTES.format(read=format_, written=format_))
+    no_more_calls(config.read(file, {}), write)
+    assert len(registry.asked) == schemas
+
+
+def no_more_calls(pipeline: Pipeline, write: Callable[[dict[str, Any]], bytes]) -> None:
+    """Hold the calls that ten times the records take against those of the records."""
+    mill = shard(pipeline, ["window"])
+    sink = pipeline.sinks[0]
     assert sink.schema is not None
     encoders = {"window": sink.format.encoder(sink.schema, "window")}
 

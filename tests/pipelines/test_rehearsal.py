@@ -17,6 +17,7 @@ import pipelines
 from pipelines import config, rehearsal
 from pipelines.compiling import Compiling
 from pipelines.reference import OPERATOR, entries, read_example
+from tests.connectors.codec.registry_server import RegistryServer
 from tests.pipelines.readings import BATCHES, ROWS, run
 
 ROOT = Path(pipelines.__file__).parent.parent
@@ -133,6 +134,14 @@ def test_a_run_over_csv_takes_no_kernel_that_was_not_rehearsed(tmp_path: Path) -
     }
     files = [written(tmp_path, name, fields=EVERY, format_=format_) for name, format_ in formats.items()]
     assert left(*files) == {"lines": [], "headed": []}
+
+
+def test_a_registry_is_not_asked_in_a_rehearsal(registry: RegistryServer, tmp_path: Path) -> None:
+    format_ = f"{{avro: {{registry: '{registry.url}'}}}}"
+    file = written(tmp_path, "registry", fields=EVERY, format_=format_)
+    file.write_text(file.read_text() + f"  - {{from: source, kafka: {{topic: more}}, format: {format_}}}\n")
+    assert left(file) == {"registry": []}
+    assert registry.asked == []
 
 
 def test_readings_come_out_of_a_run_without_kafka(tmp_path: Path) -> None:

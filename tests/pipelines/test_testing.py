@@ -268,7 +268,13 @@ def test_dead_letters_have_an_offset_and_a_reason(tmp_path: Path) -> None:
     assert differences(tmp_path, test) == []
 
 
-def test_avro_records_are_written_by_the_schema_that_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    ["schema: reading.avsc", "registry: http://localhost:1", "schema: reading.avsc, registry: http://localhost:1"],
+)
+def test_avro_records_are_written_by_the_schema_that_is_read_and_no_registry_is_asked(
+    options: str, tmp_path: Path
+) -> None:
     test = """\
     at: source
     input:
@@ -278,7 +284,7 @@ def test_avro_records_are_written_by_the_schema_that_is_read(tmp_path: Path) -> 
       - {dev: a, ts: "1970-01-01T00:00:00.001000Z", temperature: 20.5, n: 5, status: on}
       - {temperature: 21, n: null, status: null}
 """
-    assert differences(tmp_path, test, format_="{avro: {schema: reading.avsc}}") == []
+    assert differences(tmp_path, test, format_=f"{{avro: {{{options}}}}}") == []
 
 
 @pytest.mark.parametrize(
@@ -303,6 +309,8 @@ def test_records_of_csv_are_lines_of_the_columns(format_: str, tmp_path: Path) -
         ("{dev: a, ts: 1, watts: 5}", "{csv: {columns: [dev, ts, temperature, n, status]}}"),
         ("{dev: a, ts: 1}", "{avro: {schema: reading.avsc}}"),
         ("{dev: a, ts: 1, temperature: hot}", "{avro: {schema: reading.avsc}}"),
+        ("{dev: a, ts: 1, temperature: [hot]}", "{avro: {registry: http://localhost:1}}"),
+        ("{dev: a, ts: 1, temperature: hot}", "{avro: {registry: http://localhost:1}}"),
         ("{dev: a, ts: 1, n: 99999999999999999999}", "json"),
         ("{dev: a, ts: 1, $timestamp: soon}", "json"),
     ],
@@ -310,6 +318,8 @@ def test_records_of_csv_are_lines_of_the_columns(format_: str, tmp_path: Path) -
         "csv without such a column",
         "avro without a field",
         "avro with a wrong type",
+        "a list for a registry",
+        "a wrong type for a registry",
         "json beyond 64 bits",
         "a timestamp that is none",
     ],

@@ -356,6 +356,6 @@ def test_an_avro_record_is_named_by_its_stream_whatever_the_condition(
     play: Callable[..., Played], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: list[str] = []
-    monkeypatch.setattr("connectors.codec.avro.Avro.encoder", lambda _self, _schema, name: names.append(name))
+    monkeypatch.setattr("connectors.codec.avro.Avro.encoder", lambda _self, _schema, name, _topic: names.append(name))
     play(CONDITIONS)
     assert names == ["window"]

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import fastavro
 import numpy as np
 
-from connectors.codec.avro import _Decoder, _without_logical
+from connectors.codec.avro_decoder import decoder_of
+from connectors.codec.avro_schema import parsed
 from connectors.codec.base import Decoded, FieldPath, Reading, Records, Unit
 from connectors.codec.json import Json
 from operators.batch import Text, Type
@@ -152,6 +152,6 @@ def _row(case: Case, row: int) -> dict[str, object]:
     return {"device": case.devices.ids(batch.device).values(), "ts": batch.ts.tolist(), **columns}
 
 
-def avro_decoder(schema: Any, reading: Reading) -> _Decoder:
+def avro_decoder(schema: Any, reading: Reading) -> Any:
     """Make the decoder of Avro that a file with this schema would make."""
-    return _Decoder(fastavro.parse_schema(_without_logical(schema)), reading)
+    return decoder_of(parsed(schema), reading)

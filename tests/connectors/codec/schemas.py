@@ -162,6 +162,91 @@ def schema(random_: Random, unit: Unit) -> Any:
     return known(make.record(**{name: fields[name] for name in random_.sample(list(fields), len(fields))}), {})
 
 
+class Evolution:
+    """Draws what may become of a schema: fields come, go, move and are renamed, numbers widen, unions gain and lose types."""
+
+    def __init__(self, random_: Random) -> None:
+        self._random = random_
+        self._one_in = random_.choice([16, 100])
+        self._count = 0
+
+    def of(self, schema: Any) -> Any:
+        return known(self._type(schema), {})
+
+    def _often(self) -> bool:
+        return self._random.randrange(4) < 3
+
+    def _rarely(self) -> bool:
+        return self._random.randrange(self._one_in) == self._one_in - 1
+
+    def _type(self, schema: Any) -> Any:  # a case a type
+        if isinstance(schema, list):
+            flat = _flat([self._type(branch) for branch in schema if not self._rarely()])
+            kinds = [branch if isinstance(branch, str) else branch.get("name", branch["type"]) for branch in flat]
+            single = [branch for at, branch in enumerate(flat) if kinds[at] not in kinds[:at]]
+            return (self._random.sample(single, len(single)) if self._rarely() else single) or "null"
+        if self._rarely() and schema != "null":
+            return ["null", *_flat([self._type(schema)])]
+        if isinstance(schema, str):
+            wider = {
+                "int": ["long", "float", "double"],
+                "long": ["double"],
+                "float": ["double"],
+                "string": ["bytes"],
+                "bytes": ["string"],
+            }
+            return self._random.choice(wider.get(schema, [schema])) if self._rarely() else schema
+        made = dict(schema)
+        if "name" in made and self._rarely():
+            self._count += 1
+            made["name"] = f"N{self._count}"
+            if self._often():
+                made["aliases"] = [schema["name"]]
+        if made["type"] == "record":
+            made["fields"] = self._fields(schema["fields"])
+        elif made["type"] == "enum" and self._rarely():
+            made["symbols"] = [*made["symbols"][1:], "NEW"]
+            made |= {"default": "NEW"} if self._often() else {}
+        elif made["type"] in {"array", "map"}:
+            inner = "items" if made["type"] == "array" else "values"
+            made[inner] = self._type(made[inner])
+            made[inner] = "int" if made[inner] == "null" else made[inner]
+        return made
+
+    def _fields(self, fields: Any) -> list[Any]:
+        made = []
+        for field in fields:
+            if self._rarely():
+                continue
+            one = {**field, "type": self._type(field["type"])}
+            if self._rarely():
+                one["aliases"] = [field["name"]]
+                one["name"] = self._random.choice(["x", "n", "dev", "text", "old"])
+            made.append(one)
+        made += [
+            self._new(name) for name in ("x", "n", "data", "dev", "ts", "mode", "text", "ok", "part") if self._rarely()
+        ]
+        unique = list({one["name"]: one for one in made}.values())
+        return self._random.sample(unique, len(unique)) if self._rarely() else unique
+
+    def _new(self, name: str) -> Any:
+        self._count += 1
+        inner = {"type": "record", "name": f"N{self._count}", "fields": [{"name": "text", "type": "string"}]}
+        type_, default = self._random.choice(
+            (
+                ("int", 5), ("long", 2**62), ("double", 1.5), ("double", 2), ("boolean", True), ("string", "é"), ("string", ""),
+                ("string", "2026-01-31T12:00:00Z"), (["null", "long"], None), (["long", "null"], 7), ("bytes", "a"),
+                (inner, {"text": "deep"}), ({"type": "array", "items": "int"}, []), ("long", 1_700_000_000_000),
+            )
+        )  # fmt: skip
+        return {"name": name, "type": type_, **({"default": default} if self._often() else {})}
+
+
+def _flat(branches: list[Any]) -> list[Any]:
+    """Put the branches of unions in their places."""
+    return [inner for branch in branches for inner in (branch if isinstance(branch, list) else [branch])]
+
+
 def known(schema: Any, named: dict[str, Any]) -> Any:
     """Put `int` where a type is named that isn't defined before; `named` gets those that are."""
     if isinstance(schema, list):

@@ -12,14 +12,19 @@ from typing import Any
 
 import fastavro
 import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from connectors.codec.avro import Avro, row_schema
 from connectors.codec.base import Decoded, Reading, Unit
+from connectors.codec.registry import RegistryFailure
 from operators.batch import Schema, Type
 from tests.connectors.codec.records import batch, decoded, plain, reading, records
+from tests.connectors.codec.registry_server import RegistryServer
 
 AIR = {
     "type": "record",
@@ -212,6 +217,19 @@ def test_documents_of_tests_are_written_by_the_schema(tmp_path: Path) -> None:
     assert write({**FULL, "$key": "k"}) == datum(FULL)
 
 
+def test_settings_of_a_registry_are_not_shown() -> None:
+    shown = repr(Avro.model_validate({"registry": "http://me:secret@a", "config": {"timeout": 5}}))
+    assert "secret" not in shown
+    assert "timeout" not in shown
+
+
+def test_a_readers_schema_is_held_against_the_fields(tmp_path: Path) -> None:
+    (tmp_path / "reading.avsc").write_text(json.dumps(SCHEMA))
+    both = Avro.model_validate({"schema": "reading.avsc", "registry": "http://a"}, context={"folder": tmp_path})
+    assert [problem.given for problem in both.problems(reading({"m": Type.INT}))] == ["`m`"]
+    assert both.offline().sample(reading(FIELDS))(FULL) == b"\0\0\0\0\1" + datum(FULL)
+
+
 # Rows written
 
 ROWS = Schema({"f": Type.FLOAT, "n": Type.INT, "b": Type.BOOL, "s": Type.TEXT, "at": Type.TIME}, ("site", "rig"), "ts")
@@ -266,13 +284,21 @@ def test_the_schema_of_rows_has_every_column_as_a_union_with_null_but_device_and
             {"name": "site", "type": "string"},
             {"name": "rig", "type": "string"},
             {"name": "ts", "type": time},
-            {"name": "f", "type": ["null", "double"]},
-            {"name": "n", "type": ["null", "long"]},
-            {"name": "b", "type": ["null", "boolean"]},
-            {"name": "s", "type": ["null", "string"]},
-            {"name": "at", "type": ["null", time]},
+            {"name": "f", "type": ["null", "double"], "default": None},
+            {"name": "n", "type": ["null", "long"], "default": None},
+            {"name": "b", "type": ["null", "boolean"], "default": None},
+            {"name": "s", "type": ["null", "string"], "default": None},
+            {"name": "at", "type": ["null", time], "default": None},
         ],
     }
+
+
+def test_rows_from_before_a_column_was_added_are_read_as_rows_without_it() -> None:
+    before = Schema({"f": Type.FLOAT}, ("dev",), "ts")
+    stream = io.BytesIO(datum({"dev": "a", "ts": 0, "f": 1.5}, row_schema(before, "rows")))
+    after = Schema({"g": Type.TEXT, "f": Type.FLOAT, "at": Type.TIME}, ("dev",), "ts")
+    read_again: Any = fastavro.schemaless_reader(stream, row_schema(before, "rows"), row_schema(after, "rows"))
+    assert read_again == {"dev": "a", "ts": EPOCH, "g": None, "f": 1.5, "at": None}
 
 
 @settings(max_examples=60, deadline=None)
@@ -318,11 +344,20 @@ def test_a_schema_that_contains_itself_is_refused(inner: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("inner", "says"),
     [
-        ('{"type": "fixed", "name": "f", "size": -5}', "a whole number, 0 or more; it is -5"),
-        ('["null", {"type": "map", "values": {"type": "fixed", "name": "f", "size": 1.5}}]', "0 or more; it is 1.5"),
-        ('{"type": "array", "items": "null"}', "arrays whose items take a byte at least"),
-        ('{"type": "array", "items": {"type": "record", "name": "r", "fields": []}}', "items take a byte at least"),
-        ('{"type": "map", "values": {"type": "array", "items": {"type": "null"}}}', "items take a byte at least"),
+        ('{"type": "fixed", "name": "f", "size": -5}', "fixed type is a number of bytes, not -5"),
+        (
+            '["null", {"type": "map", "values": {"type": "fixed", "name": "f", "size": 1.5}}]',
+            "a number of bytes, not 1.5",
+        ),
+        ('{"type": "array", "items": "null"}', "each item of an array takes bytes"),
+        (
+            '{"type": "array", "items": {"type": "record", "name": "r", "fields": []}}',
+            "each item of an array takes bytes",
+        ),
+        (
+            '{"type": "map", "values": {"type": "array", "items": {"type": "null"}}}',
+            "each item of an array takes bytes",
+        ),
     ],
 )
 def test_a_schema_whose_data_can_not_be_read_safely_is_refused(inner: str, says: str, tmp_path: Path) -> None:
@@ -363,3 +398,51 @@ def test_a_datum_that_is_refused_gives_no_other_its_device(tmp_path: Path) -> No
     assert out.device.values() == [b"1000", b"1001", b"1003", b"1004", b"1005"]
     assert plain(out.columns["id"]) == [1_000, 1_001, 1_003, 1_004, 1_005]
     assert [dead.row for dead in out.dead] == [2]
+
+
+# Rows written for a registry
+
+
+def written(format_: Avro, topic: str | None = "out") -> list[bytes]:
+    columns: dict[str, list[Any]] = {
+        "f": [1.5, None],
+        "n": [2, 3],
+        "b": [True, None],
+        "s": ["é", None],
+        "at": [0, None],
+    }
+    encoder = format_.encoder(ROWS, "rows", topic)
+    return encoder.encode(*batch(ROWS, columns, [b"a/1", b"b%2Fc/2"], [0, 1])).values()
+
+
+def test_each_row_begins_with_the_id_of_the_schema_that_was_registered(registry: RegistryServer) -> None:
+    registry.add(AIR, subject="other")
+    rows = written(Avro.model_validate({"registry": registry.url}))
+    (number,) = registry.subject("out-value")
+    assert json.loads(registry.text(number)) == row_schema(ROWS, "rows")
+    assert rows == [b"\0\0\0\0" + bytes([number]) + row for row in written(Avro.model_validate({}))]
+
+
+def test_rows_are_read_by_confluents_deserializer(registry: RegistryServer) -> None:
+    client = SchemaRegistryClient({"url": registry.url})
+    read_row = AvroDeserializer(client)
+    context = SerializationContext("out", MessageField.VALUE)
+    rows = [read_row(row, context) for row in written(Avro.model_validate({"registry": registry.url}))]
+    assert [row["site"] for row in rows] == ["a", "b/c"]
+    assert [(row["f"], row["s"], row["at"]) for row in rows] == [(1.5, "é", EPOCH), (None, None, None)]
+
+
+def test_where_no_topic_is_named_nothing_is_asked(registry: RegistryServer) -> None:
+    format_ = Avro.model_validate({"registry": registry.url})
+    assert (
+        written(format_, None)
+        == written(format_.offline())
+        == [b"\0\0\0\0\1" + row for row in written(Avro.model_validate({}))]
+    )
+    assert registry.asked == []
+
+
+def test_a_schema_that_the_registry_refuses_ends_the_start(registry: RegistryServer) -> None:
+    registry.refuses = "the new schema lacks `volts`"
+    with pytest.raises(RegistryFailure, match=r"the subject out-value: the new schema lacks `volts` \(HTTP 409\)"):
+        written(Avro.model_validate({"registry": registry.url}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from functools import partial
 from random import Random
@@ -14,16 +15,17 @@ from fastavro.schema import expand_schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.codec.avro import Avro, _load, _without_logical
-from connectors.codec.avro_items import AvroItems, _find, with_item
+from connectors.codec.avro_decoder import _load, decoder_of
+from connectors.codec.avro_items import AvroItems, _find
 from connectors.codec.avro_kernel import DEEP
+from connectors.codec.avro_schema import parsed, with_item
 from connectors.codec.base import Decoded, FieldPath, Reading, Unit
 from operators.batch import Type
 from operators.binary import Binary
 from tests.connectors.codec.agreement import records
 from tests.connectors.codec.disturbing import disturbed
 from tests.connectors.codec.exploded import agree as agree_with
-from tests.connectors.codec.schemas import PIECES, Datum, Schemas, known, long
+from tests.connectors.codec.schemas import PIECES, Datum, Evolution, Schemas, known, long
 
 READINGS = {
     "objects": Reading(
@@ -36,15 +38,10 @@ READINGS = {
 }  # fmt: skip
 
 
-def format_of(schema: Any) -> Avro:
-    made = Avro.model_validate({})
-    made._parsed = fastavro.parse_schema(_without_logical(schema))
-    return made
-
-
-def agree(schema: Any, values: Sequence[bytes | None], reading: Reading) -> Decoded:
-    avro = format_of(schema)
-    return agree_with(avro.decoder(reading), records(values), reading, partial(_load, avro._parsed))
+def agree(schema: Any, values: Sequence[bytes | None], reading: Reading, reader: Any = None) -> Decoded:
+    schemas = parsed(schema), reader and parsed(reader)
+    decoder = decoder_of(schemas[0], reading, schemas[1])
+    return agree_with(decoder, records(values), reading, partial(_load, *schemas))
 
 
 def schema_of(random_: Random, path: Sequence[str]) -> Any:
@@ -87,6 +84,18 @@ def test_data_that_were_disturbed_are_what_copies_of_them_are(name: str, data: s
         at = random_.randint(0, len(good))
         values += [disturbed(random_, good, [*PIECES, long(-(2**62))]), good + good[at:], good]
     agree(schema, values, reading)
+
+
+@pytest.mark.parametrize("name", READINGS)
+@settings(max_examples=200)
+@given(data=st.data())
+def test_data_of_schemas_that_evolved_are_what_copies_of_them_are(name: str, data: st.DataObject) -> None:
+    reading, random_ = READINGS[name], data.draw(st.randoms(use_true_random=False))
+    schema = schema_of(random_, reading.each)
+    written, read = (Evolution(random_).of(schema) for _ in range(2))
+    values = [Datum(random_, written).written() for _ in range(data.draw(st.integers(1, 4)))]
+    with contextlib.suppress(fastavro.schema.SchemaParseException):  # no schema, as where a union has a type twice
+        agree(written, [*values, values[0][:-1]], reading, read)
 
 
 PLAIN = {
@@ -173,3 +182,17 @@ def test_an_empty_list_in_a_datum_that_is_none_is_told() -> None:
 @pytest.mark.parametrize("path", [("gw",), ("r", "x"), ("end", "r"), ("nowhere",), ()])
 def test_a_path_without_an_array_has_no_items(path: tuple[str, ...]) -> None:
     assert with_item(expand_schema(fastavro.parse_schema(PLAIN)), path) is None
+
+
+def test_a_null_among_items_is_none_of_the_union_around_the_list() -> None:
+    reading = Reading((FieldPath("x", ("r",), Type.TEXT),), (("dev",),), (), Unit.US, 10**9, ("r",))
+
+    def schema(of_list: Any) -> Any:
+        fields = {"dev": "string", "r": of_list}
+        return {"type": "record", "name": "R", "fields": [{"name": n, "type": t} for n, t in fields.items()]}
+
+    written = schema({"type": "array", "items": ["null", "string"]})
+    read = schema(["null", {"type": "array", "items": "string"}])
+    values = [b"\x02a" + long(1) + b"\x02\x02b\0", b"\x02a" + long(1) + b"\0\0"]
+    decoded = agree(written, values, reading, read)
+    assert (decoded.offset.tolist(), [row for row, _ in decoded.dead]) == ([10], [1])

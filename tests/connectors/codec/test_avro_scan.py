@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.codec.avro import _without_logical
+from connectors.codec.avro_schema import parsed
 from connectors.codec.base import FieldPath, Reading, Unit
 from operators.batch import Type
 from tests.connectors.codec.agreement import agree_by, avro_decoder, records, told
@@ -89,7 +89,7 @@ def ordinary(**fields: Any) -> bytes:
         "air": {"t": 20.5, "rh": 0.5}, "n": 2**40, "before": "north", "ok": True,
     }  # fmt: skip
     stream = io.BytesIO()
-    fastavro.schemaless_writer(stream, fastavro.parse_schema(_without_logical(ORDINARY)), {**usual, **fields})
+    fastavro.schemaless_writer(stream, parsed(ORDINARY), {**usual, **fields})
     return stream.getvalue()
 
 

@@ -24,6 +24,18 @@ MISTAKES = [
         "unit: '${SECRET}'} #!",
         Says("source.time.unit", "one of s, ms", "${SECRET}"),
     ),
+    case(
+        "a secret as a registry's URL",
+        "format: json",
+        "format: {avro: {registry: '${SECRET}'}} #!",
+        Says("source.format.avro.registry", "the URL of a schema registry", "${SECRET}"),
+    ),
+    case(
+        "a secret login of a registry that is none",
+        "format: json",
+        "format: {avro: {registry: http://a, config: {basic.auth.user.info: '${SECRET}'}}} #!",
+        Says("source.format.avro.config", "in the form of {username}:{password}", "`basic.auth.user.info`"),
+    ),
     case("a secret as a topic", "[raw]", "['${SECRET} '] #!", Says("source.kafka.topics[0]", "topic", "${SECRET}")),
     case("a secret as a test's stream", "at: minute", "at: ${SECRET} #!", Says("tests[0].at", "stream", "${SECRET}")),
     case(

@@ -84,10 +84,70 @@ MISTAKES = [
         Says("source.fields.status", "a field of the Avro schema: dev, humidity, temperature, ts", "`status`"),
     ),
     case(
-        "a registry",
+        "an array whose items have no bytes",
         "format: json",
-        "format: {avro: {registry: http://registry}} #!",
-        Says("source.format.avro.registry", "`schema: FILE.avsc`", "`http://registry`"),
+        "format: {avro: {schema: endless.avsc}} #!",
+        Says("source.format.avro.schema", "each item of an array takes bytes", "`endless.avsc`"),
+    ),
+    case(
+        "a registry that is no URL",
+        "format: json",
+        "format: {avro: {registry: localhost:8081}} #!",
+        Says("source.format.avro.registry", "the URL of a schema registry, such as http://", "`localhost:8081`"),
+    ),
+    case(
+        "one of several registries that is no URL",
+        "format: json",
+        "format: {avro: {registry: 'http://a:8081,b:8081'}} #!",
+        Says("source.format.avro.registry", "the URL of a schema registry", "`http://a:8081,b:8081`"),
+    ),
+    case(
+        "an unknown setting of a registry",
+        "format: json",
+        "format: {avro: {registry: http://a, config: {basic.auth: me}}} #!",
+        Says(
+            "source.format.avro.config",
+            "SchemaRegistryClient takes (Unrecognized properties: basic.auth)",
+            "`basic.auth`",
+        ),
+    ),
+    case(
+        "a setting of a registry that should be a number",
+        "format: json",
+        "format: {avro: {registry: http://a, config: {max.retries: many}}} #!",
+        Says("source.format.avro.config", "(max.retries must be a number", "`max.retries`"),
+    ),
+    case(
+        "a setting of a registry that is empty",
+        "format: json",
+        "format: {avro: {registry: http://a, config: {proxy: }}} #!",
+        Says("source.format.avro.config.proxy", "a value", "nothing"),
+    ),
+    case(
+        "settings without a registry",
+        "format: json",
+        "format: {avro: {schema: reading.avsc, config: {timeout: 5}}} #!",
+        Says("source.format.avro.config", "where there is a `registry`", "`timeout`"),
+    ),
+    case(
+        "a registry's URL among its settings",
+        "format: json",
+        "format: {avro: {registry: http://a, config: {url: http://b}}} #!",
+        Says("source.format.avro.config", "settings without the URL", "`url`", "`registry` is the URL"),
+    ),
+    case(
+        "a field that no record of a registry has",
+        GOOD[GOOD.index("  format: json") : GOOD.index("    status: text\n")] + "    status: text\n",
+        """\
+  format: {avro: {registry: http://registry}}
+  device: dev
+  time: {field: ts, unit: ms}
+  fields:
+    temperature: float
+    humidity: {path: air.rel-hum, type: float} #!
+    status: text
+""",
+        Says("source.fields.humidity", "letters, digits and _, as Avro names them", "`air.rel-hum`"),
     ),
     case(
         "CSV without columns",
