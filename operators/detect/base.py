@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from operators.base import Operator, Problem, SpecError
-from operators.batch import Column, Schema, Text, Type
-from operators.number import problems_of_number
+from operators.base import Operator, Outputs, Problem, Snapshot, SpecError
+from operators.batch import Batch, Column, Schema, Text, Type
+from operators.number import numbers, problems_of_number
 
 SIDES = ["high", "low"]
 HIGH, LOW, NO_SIDE = 0, 1, -1
@@ -53,3 +54,52 @@ class Detector(Operator):
         """Name the columns added."""
         p = self.prefix
         return {f"{p}score": score, f"{p}expected": expected, f"{p}side": Text(side, SIDES)}
+
+
+class Scores(NamedTuple):
+    """What a detector finds of each row of a batch, to be filled in."""
+
+    score: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    side: NDArray[np.int32]
+
+
+class DetectorState:
+    """What a detector knows of its devices: arrays by slot, which grow as devices come.
+
+    Args:
+        spec: the detector.
+        resume: a snapshot to go on from.
+        fresh: the arrays by their names, without a device; those of a new device are zeros.
+    """
+
+    def __init__(self, spec: Detector, resume: Snapshot | None, fresh: Mapping[str, NDArray[Any]]) -> None:
+        """Take the arrays of the snapshot, if there is one."""
+        self._detector = spec
+        self.slots = {name: array.copy() for name, array in (resume or fresh).items()}
+
+    def on_batch(self, batch: Batch) -> Outputs:
+        """Score the rows of a batch, in their order."""
+        devices = int(batch.device.max(initial=0)) + 1
+        for name, known in self.slots.items():
+            if devices > len(known):
+                more = max(devices, 2 * len(known)) - len(known)
+                self.slots[name] = np.concatenate([known, np.zeros((more, *known.shape[1:]), known.dtype)])
+        rows = len(batch)
+        found = Scores(np.zeros(rows), np.full(rows, np.nan), np.full(rows, NO_SIDE, np.int32))
+        self.score(batch, numbers(batch, self._detector.field), found)
+        return Outputs(batch.adding(self._detector.columns(*found)))
+
+    def score(self, batch: Batch, values: NDArray[np.float64], found: Scores) -> None:
+        """Score each row by what is known of its device, then learn from it.
+
+        Args:
+            batch: the rows.
+            values: of the column, NaN where missing.
+            found: as for a row that isn't scored: 0, missing, missing.
+        """
+        raise NotImplementedError
+
+    def snapshot(self) -> Snapshot:
+        """Copy the arrays."""
+        return {name: array.copy() for name, array in self.slots.items()}

@@ -13,8 +13,6 @@ Take `zscore` instead for single values that stand out, and `range` where fixed 
 
 References:
     The means: S. W. Roberts, "Control chart tests based on geometric moving averages", Technometrics 1(3), 1959.
-    The tail: B. M. Hill, "A simple general approach to inference about the tail of a distribution", Annals of
-    Statistics 3(5), 1975, here with two points of a histogram in place of order statistics.
 
 Example:
     steps:
@@ -24,26 +22,22 @@ Example:
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from operators.base import Inputs, Outputs, Snapshot
+from operators.base import Inputs, Snapshot
 from operators.batch import Batch
 from operators.clock import FORGET
-from operators.detect.base import HIGH, LOW, NO_SIDE, Detector
+from operators.detect.base import HIGH, LOW, NO_SIDE, Detector, DetectorState, Scores
+from operators.detect.record import place, surprise
 from operators.kernel import kernel
-from operators.number import numbers
 
 BINS = 96
-PER_OCTAVE = 4
 LOWEST = -12.0
 """log2 of the lower edge of the first bin; the last bin ends at 2**12 usual deviations."""
 LARGEST = 1e150
 """Values beyond are no measurements; a difference of two could overflow, and stay in the means for ever."""
-ENOUGH = 5.0
-"""Rows that a tail must hold to be believed; beyond, it is extrapolated."""
 
 
 class LevelShift(Detector):
@@ -62,66 +56,18 @@ class LevelShift(Detector):
         return _State(self, resume)
 
 
-class _State:
+class _State(DetectorState):
+    """By slot `levels`: number of values, fast mean, slow mean, usual deviation, weight of the record; and `record`."""
+
     def __init__(self, spec: LevelShift, resume: Snapshot | None) -> None:
-        self._spec = spec
-        resume = resume or {"levels": np.empty((0, 5)), "record": np.empty((0, BINS), np.float32)}
-        self._levels = resume["levels"].copy()
-        """By slot: number of values, fast mean, slow mean, usual deviation, weight of the record."""
-        self._record = resume["record"].copy()
-        """By slot: the histogram of differences, in quarters of an octave."""
+        super().__init__(spec, resume, {"levels": np.empty((0, 5)), "record": np.empty((0, BINS), np.float32)})
         half = np.log(0.5)
         self._rates = np.array(
             [-np.expm1(half / spec.fast), -np.expm1(half / spec.slow), np.exp(half / spec.history), spec.warmup]
         )
 
-    def on_batch(self, batch: Batch) -> Outputs:
-        self._grow(int(batch.device.max(initial=0)) + 1)
-        values = numbers(batch, self._spec.field)
-        score = np.zeros(len(batch))
-        expected = np.full(len(batch), np.nan)
-        side = np.full(len(batch), NO_SIDE, np.int32)
-        _score(batch.device, batch.watermark, values, self._rates, self._levels, self._record, score, expected, side)
-        return Outputs(batch.adding(self._spec.columns(score, expected, side)))
-
-    def snapshot(self) -> Snapshot:
-        return {"levels": self._levels.copy(), "record": self._record.copy()}
-
-    def _grow(self, devices: int) -> None:
-        known = len(self._levels)
-        if devices > known:
-            more = max(devices, 2 * known) - known
-            self._levels = np.concatenate([self._levels, np.zeros((more, 5))])
-            self._record = np.concatenate([self._record, np.zeros((more, BINS), np.float32)])
-
-
-@kernel
-def _surprise(record, weight, position):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    """Give -log10 of the share of the record that lies at `position` (in bins) or beyond."""
-    bin_ = min(max(int(position), 0), BINS - 1)
-    tail = at = 0.0
-    near = further = -1
-    near_tail = further_tail = 0.0
-    for k in range(BINS - 1, -1, -1):
-        tail += record[k]
-        if k == bin_:
-            at = tail - record[k] / 2
-        if near < 0 and tail >= ENOUGH:
-            near, near_tail = k, tail
-        if further < 0 and tail >= 10 * ENOUGH:
-            further, further_tail = k, tail
-        if k <= bin_ and further >= 0:
-            break
-    # The value itself counts as one more row, so that no history makes it impossible (Vovk et al., "Algorithmic
-    # learning in a random world", 2005: the p-value of a conformal predictor).
-    counted = -math.log10((at + 1) / (weight + 1))
-    if bin_ <= near or near < 0:
-        return counted
-    slope = 0.0
-    if further >= 0:
-        # A power law through the two points; the bounds keep one crowded bin from making it flat or upright.
-        slope = min(max(math.log10(further_tail / near_tail) / max(near - further, 1), 0.02), 1.0)
-    return max(counted, -math.log10(near_tail / weight) + slope * max(position - near - 0.5, 0.0))
+    def score(self, batch: Batch, values: NDArray[np.float64], found: Scores) -> None:
+        _score(batch.device, batch.watermark, values, self._rates, self.slots["levels"], self.slots["record"], *found)
 
 
 @kernel
@@ -153,11 +99,9 @@ def _score(device, watermark, values, rates, levels, record, score, expected, si
         usual = max(deviation, 1e-9 * abs(slow))
         position = 0.0
         if difference != 0:
-            position = float(BINS)
-            if usual > 0:
-                position = min(max((math.log2(abs(difference) / usual) - LOWEST) * PER_OCTAVE, 0.0), float(BINS))
+            position = place(abs(difference) / usual, LOWEST, BINS) if usual > 0 else float(BINS)
         if n > warmup:
-            score[row] = max(_surprise(record[slot], weight, position), 0.0)
+            score[row] = max(surprise(record[slot], weight, position), 0.0)
             expected[row] = slow
             side[row] = HIGH if difference > 0 else (LOW if difference < 0 else NO_SIDE)
         record[slot, min(int(position), BINS - 1)] += 1

@@ -43,14 +43,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from operators.base import Inputs, Outputs, Snapshot
+from operators.base import Inputs, Snapshot
 from operators.batch import Batch
 from operators.clock import FORGET
-from operators.detect.base import HIGH, LOW, NO_SIDE, Detector
+from operators.detect.base import HIGH, LOW, NO_SIDE, Detector, DetectorState, Scores
 from operators.kernel import kernel
-from operators.number import numbers
 
 LARGEST = 1e150
 """Values beyond are no measurements; the square of a difference of two could overflow."""
@@ -85,33 +85,16 @@ class Zscore(Detector):
         return _State(self, resume)
 
 
-class _State:
+class _State(DetectorState):
+    """By slot `learnt`: number of values, mean, variance, sum of the squared weights (1 / n of n equal ones)."""
+
     def __init__(self, spec: Zscore, resume: Snapshot | None) -> None:
-        self._spec = spec
-        self._learnt = (resume or {"learnt": np.empty((0, 4))})["learnt"].copy()
-        """By slot: number of values, mean, variance, sum of the squared weights (1 / n of n equal ones)."""
+        super().__init__(spec, resume, {"learnt": np.empty((0, 4))})
         self._rate = -np.expm1(np.log(0.5) / spec.half_life)
+        self._warmup = float(spec.warmup)
 
-    def on_batch(self, batch: Batch) -> Outputs:
-        self._grow(int(batch.device.max(initial=0)) + 1)
-        values = numbers(batch, self._spec.field)
-        score = np.zeros(len(batch))
-        expected = np.full(len(batch), np.nan)
-        side = np.full(len(batch), NO_SIDE, np.int32)
-        _score(
-            batch.device, batch.watermark, values, self._rate, float(self._spec.warmup), _TAIL, self._learnt, score,
-            expected, side,
-        )  # fmt: skip
-        return Outputs(batch.adding(self._spec.columns(score, expected, side)))
-
-    def snapshot(self) -> Snapshot:
-        return {"learnt": self._learnt.copy()}
-
-    def _grow(self, devices: int) -> None:
-        known = len(self._learnt)
-        if devices > known:
-            more = max(devices, 2 * known) - known
-            self._learnt = np.concatenate([self._learnt, np.zeros((more, 4))])
+    def score(self, batch: Batch, values: NDArray[np.float64], found: Scores) -> None:
+        _score(batch.device, batch.watermark, values, self._rate, self._warmup, _TAIL, self.slots["learnt"], *found)
 
 
 @kernel

@@ -54,17 +54,22 @@ class Device:
     def surprise(self, position: float) -> float:
         """Minus the decimal logarithm of the share of rows that differed at least as much."""
         at = min(int(position), BINS - 1)
+        part = min(position - at, 1)
         near = self.furthest(5)
-        # Of the rows in the bin itself, half count as beyond; and the row that is scored counts too.
-        counted = -math.log10((self.beyond(at) - self.record[at] / 2 + 1) / (self.weight + 1))
-        if near is None or at <= near:
+        # Within a bin, straight in decades as long as enough rows lie beyond it.
+        if near is not None and at < near:
+            edges = [-math.log10(self.beyond(edge) / self.weight) for edge in (at, at + 1)]
+            return edges[0] + part * (edges[1] - edges[0])
+        # And the row that is scored counts too.
+        counted = -math.log10((self.beyond(at) - self.record[at] * part + 1) / (self.weight + 1))
+        if near is None:
             return counted
         slope = 0.0
         further = self.furthest(50)
         if further is not None:
             decades = math.log10(self.beyond(further) / self.beyond(near))
             slope = min(max(decades / max(near - further, 1), 0.02), 1.0)
-        extrapolated = -math.log10(self.beyond(near) / self.weight) + slope * max(position - (near + 0.5), 0.0)
+        extrapolated = -math.log10(self.beyond(near) / self.weight) + slope * max(position - near, 0.0)
         return max(counted, extrapolated)
 
 
