@@ -85,6 +85,10 @@ class KafkaSource:
             brokers,
             {
                 "session.timeout.ms": "6000",
+                # A member joins once its topics' metadata are there. Where librdkafka asks for them while a broker comes
+                # back, it may lose the request with the connection it began with, and asks anew only at this interval:
+                # for its five minutes the member would have no shards.
+                "topic.metadata.refresh.interval.ms": "5000",
                 # What is queued should be small enough to stay in the caches. While there is enough, the fetcher rests: for
                 # librdkafka's second the queue would run dry, and without a rest it asks again and again, at a third of the
                 # CPU.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -118,3 +122,72 @@ def test_a_shard_that_begins_anew_is_read_on(monkeypatch: pytest.MonkeyPatch) ->
         member.source.read()
         assert not taken, "something has come"
         member.source.close()
+
+
+_METADATA = 3
+"""The key of Kafka's request for metadata."""
+
+
+def _frames(sender: socket.socket) -> Iterator[bytes]:
+    stream = sender.makefile("rb")
+    while len(size := stream.read(4)) == 4:
+        yield size + stream.read(*struct.unpack(">i", size))
+
+
+@contextmanager
+def losing_metadata(broker: str, lost: int) -> Iterator[str]:
+    """Stand before a broker and pass everything on but its first answers about metadata; gives where to connect."""
+    host, port = broker.rsplit(":", 1)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def ask(client: socket.socket, server: socket.socket, dropped: set[bytes]) -> None:
+        with suppress(OSError), client:
+            for frame in _frames(client):
+                if struct.unpack_from(">h", frame, 4) == (_METADATA,) and len(dropped) < lost:
+                    dropped.add(frame[8:12])
+                server.sendall(frame)
+            server.shutdown(socket.SHUT_RDWR)
+
+    def answer(client: socket.socket, server: socket.socket, dropped: set[bytes]) -> None:
+        with suppress(OSError), server:
+            for frame in _frames(server):
+                if frame[4:8] not in dropped:
+                    client.sendall(frame)
+            client.shutdown(socket.SHUT_RDWR)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                both = client, socket.create_connection((host, int(port))), set[bytes]()
+                for side in (ask, answer):
+                    threading.Thread(target=side, args=both, daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    with listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_member_whose_request_for_metadata_is_lost_joins_with_the_next() -> None:
+    """Librdkafka loses it with the connection it began with, where it learns of the broker from elsewhere meanwhile."""
+    # It asks once when it has connected, and once to join.
+    with EmbeddedKafka(["in"]) as kafka, losing_metadata(kafka.brokers, 2) as brokers:
+        assigned: dict[Shard, int] = {}
+        source = KafkaSource(
+            ["in"],
+            brokers,
+            {},
+            "mill",
+            "mill-0",
+            "earliest",
+            lambda starts, _: assigned.update(starts),
+            lambda *_: None,
+        )
+        source.subscribe()
+        deadline = time.monotonic() + 30
+        while not assigned:
+            assert time.monotonic() < deadline
+            source.read()
+            time.sleep(0.01)
+        source.close()
