@@ -1,0 +1,1 @@
+"""The Numenta Anomaly Benchmark, run over telemill's detectors."""

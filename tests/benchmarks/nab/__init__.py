@@ -1,0 +1,1 @@
+"""Tests of the Numenta Anomaly Benchmark over telemill's detectors."""
