@@ -127,7 +127,7 @@ class Sweep:
             windows += labels.windows
         score, window, worth = (np.concatenate(column) for column in zip(*parts, strict=True))
         reached = len(np.unique(window[window >= 0]))
-        score = np.clip(score, -_MOST, _MOST)  # infinity is the threshold at which there is no detection
+        score = np.minimum(score, _MOST)  # infinity is the threshold at which there is no detection
         order = np.argsort(-score, kind="stable")[: len(score) - np.isnan(score).sum()]  # NaN is sorted to the end
         score, window, worth = score[order], window[order], worth[order]
         more, first = _best(window, worth)

@@ -32,6 +32,15 @@ def test_a_series_is_read_in_the_order_of_its_file(tmp_path: Path) -> None:
     assert read.windows == [(0, 3)]
 
 
+def test_series_are_in_order_of_name_whatever_the_order_of_the_labels(tmp_path: Path) -> None:
+    write(tmp_path, [])
+    text = (tmp_path / "data" / "kind" / "a.csv").read_text()
+    for name in ("b", "c"):
+        (tmp_path / "data" / "kind" / f"{name}.csv").write_text(text)
+    (tmp_path / "labels" / "combined_windows.json").write_text('{"kind/c.csv": [], "kind/a.csv": [], "kind/b.csv": []}')
+    assert [read.name for read in corpus.read(tmp_path)] == ["kind/a.csv", "kind/b.csv", "kind/c.csv"]
+
+
 @pytest.mark.parametrize(("time", "rows"), [("2014-04-01 00:05:00", 2), ("2014-04-01 00:07:00", 0)])
 def test_a_window_that_begins_at_no_row_or_at_several_is_refused(tmp_path: Path, time: str, rows: int) -> None:
     with pytest.raises(ValueError, match=f"kind/a.csv: a window begins or ends at {time}, at which there are {rows}"):

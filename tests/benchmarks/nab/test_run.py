@@ -15,7 +15,6 @@ from benchmarks.nab import corpus
 from benchmarks.nab.__main__ import NAMES, main
 from benchmarks.nab.corpus import Series
 from benchmarks.nab.run import SCHEMA, detector, figures, measure
-from benchmarks.nab.score import PROFILES
 from tests.operators.rows import NINE, SECOND, clocked, run
 
 KNOWN = ["level_shift", "zscore"]
@@ -76,18 +75,21 @@ def test_options_are_those_of_yaml_and_every_mistake_is_told() -> None:
 
 def test_figures_are_by_profile_by_halves_and_by_category() -> None:
     scores = [np.zeros(len(series)) for series in CORPUS]
-    for number, series in enumerate(CORPUS):
-        for first, _ in series.windows:
-            scores[number][first] = 9 - number
-    scores[0][500] = 1.5
+    for number, score in {1: 9, 2: 8, 4: 3, 5: 4, 7: 7}.items():
+        scores[number][CORPUS[number].windows[0][0]] = score
+    scores[3][150] = 3.5
     found = figures(CORPUS, scores)
-    assert [found[name] for name in PROFILES] == pytest.approx([100, 100, 100])
-    # The halves are 0, 2, 4, 6 and 1, 3, 5, 7: they choose 5 (of number 4) and 2 (of number 7).
-    assert found["thresholds"] == {"standard": 2.0, "low_fp": 2.0, "low_fn": 2.0}
-    # At 5, number 5 (which scores 4) and number 7 are missed, of five windows.
-    assert found["standard_split"] == pytest.approx(100 * 3 / 5)
-    row = {"series": 4, "windows": 2, "found": 2, "wrong": 0, "standard": pytest.approx(100)}
-    assert found["by_category"] == {"a": row, "b": {**row, "windows": 3, "found": 3}}
+    # Every window is found at its first row, and there is one wrong detection.
+    assert found["thresholds"] == {"standard": 3.0, "low_fp": 3.0, "low_fn": 3.0}
+    assert found["standard"] == pytest.approx(100 * (10 - 0.11) / 10)
+    assert found["low_fp"] == pytest.approx(100 * (10 - 0.22) / 10)
+    assert found["low_fn"] == pytest.approx(100 * (15 - 0.11) / 15)
+    # The halves are 0, 2, 4, 6 and 1, 3, 5, 7. The first chooses 3; the other chooses 4, at which number 4 is missed.
+    assert found["standard_split"] == pytest.approx(100 * (8 - 0.11) / 10)
+    assert found["by_category"] == {
+        "a": {"series": 4, "windows": 2, "found": 2, "wrong": 0, "standard": pytest.approx(100)},
+        "b": {"series": 4, "windows": 3, "found": 3, "wrong": 1, "standard": pytest.approx(100 * (6 - 0.11) / 6)},
+    }
     without = figures([replace(series, windows=[]) for series in CORPUS[:2]], scores[:2])
     assert without["thresholds"]["standard"] is None
     assert without["by_category"]["a"]["standard"] is None
