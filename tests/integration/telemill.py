@@ -137,10 +137,11 @@ def committed(servers: str, group: str, topic: str, partitions: int = 4) -> int:
 
 
 def wait_until(condition: Any, what: str, seconds: float = _PATIENCE) -> None:
-    """Wait until a condition holds."""
+    """Wait until a condition holds; if it doesn't, show what each telemill has said."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            message = f"{what}: not within {seconds:.0f} s"
+            logs = "".join(f"\n--- process {process.popen.pid}\n{process.log()}" for process in Process.running)
+            message = f"{what}: not within {seconds:.0f} s{logs}"
             raise AssertionError(message)
         time.sleep(0.1)
