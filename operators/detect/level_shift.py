@@ -9,7 +9,8 @@ threshold fits every device, and a device that wanders always is allowed to wand
 Up to `warmup` values of a device `score` is 0. A missing value, or one beyond 1e150, scores 0 and changes nothing. Rows
 count, not time: irregular sampling is taken as it comes.
 
-Take `zscore` instead for single values that stand out, and `range` where fixed limits are known.
+Take `zscore` instead for single values that stand out, and for an answer after 20 values of a device; `range` where fixed
+limits are known.
 
 References:
     The means: S. W. Roberts, "Control chart tests based on geometric moving averages", Technometrics 1(3), 1959.

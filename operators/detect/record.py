@@ -43,7 +43,8 @@ def surprise(record, weight, position):  # type: ignore[no-untyped-def]  # noqa:
         position: in bins.
     """
     bin_ = min(int(position), len(record) - 1)
-    part = min(position - bin_, 1.0)
+    # The last bin has no end: all that is in it may be as far off.
+    part = position - bin_ if bin_ < len(record) - 1 else 0.0
     near = further = -1
     tail = near_tail = further_tail = beyond = within = 0.0
     for k in range(len(record) - 1, -1, -1):
@@ -57,12 +58,18 @@ def surprise(record, weight, position):  # type: ignore[no-untyped-def]  # noqa:
         if k <= bin_ and further >= 0:
             break
     if near > bin_:
-        return -math.log10((beyond + within) * (beyond / (beyond + within)) ** part / weight)
+        tail = beyond + within
+        return -(math.log2(tail / weight) + part * math.log2(beyond / tail)) * math.log10(2)
     # The row itself counts as one more, so that no record makes it impossible.
     counted = -math.log10((beyond + within * (1 - part) + 1) / (weight + 1))
     if near < 0:
         return counted
     slope = 0.0
-    if further >= 0:
-        slope = min(max(math.log10(further_tail / near_tail) / max(near - further, 1), FLATTEST), STEEPEST)
+    if further >= 0 and near < len(record) - 1:
+        # At the upper edge of the nearer one's bin there are fewer than enough; where both share a bin, that is all that
+        # is known.
+        slope = math.log10(further_tail / ENOUGH) / (near + 1 - further)
+        if near > further:
+            slope = max(slope, math.log10(further_tail / near_tail) / (near - further))
+        slope = min(max(slope, FLATTEST), STEEPEST)
     return max(counted, -math.log10(near_tail / weight) + slope * max(position - near, 0.0))

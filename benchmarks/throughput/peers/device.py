@@ -1,4 +1,4 @@
-"""What a device's readings come to in plain Python: minutes, and the same z-score as telemill's `detect: {zscore: ...}`.
+"""What a device's readings come to in plain Python: minutes, and the same z-score as telemill's `zscore` with `history: 0`.
 
 Python peers share it where they let their user write a step by hand.
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from operators.batch import Schema
 from operators.clock import FORGET
 from operators.detect.level_shift import LevelShift
+from tests.operators.detect.record import Record
 from tests.operators.rows import NINE, SCHEMA, SECOND, Near, Row, Runner, clocked, run
 
 SPECS: list[dict[str, Any]] = [
@@ -26,12 +26,6 @@ SPECS: list[dict[str, Any]] = [
 BINS, PER_OCTAVE, LOWEST = 96, 4, -12
 
 
-def single(value: float) -> float:
-    """Round to 32 bits: the record of differences is kept so."""
-    rounded: float = struct.unpack("f", struct.pack("f", value))[0]
-    return rounded
-
-
 @dataclass
 class Device:
     """What is known of a device."""
@@ -40,37 +34,7 @@ class Device:
     fast: float = 0.0
     slow: float = 0.0
     deviation: float = 0.0
-    weight: float = 0.0
-    record: list[float] = field(default_factory=lambda: [0.0] * BINS)
-
-    def beyond(self, at: int) -> float:
-        """Rows on record that differed by bin `at` or more."""
-        return sum(self.record[at:])
-
-    def furthest(self, rows: float) -> int | None:
-        """The last bin at or beyond which there are so many rows on record."""
-        return next((at for at in reversed(range(BINS)) if self.beyond(at) >= rows), None)
-
-    def surprise(self, position: float) -> float:
-        """Minus the decimal logarithm of the share of rows that differed at least as much."""
-        at = min(int(position), BINS - 1)
-        part = min(position - at, 1)
-        near = self.furthest(5)
-        # Within a bin, straight in decades as long as enough rows lie beyond it.
-        if near is not None and at < near:
-            edges = [-math.log10(self.beyond(edge) / self.weight) for edge in (at, at + 1)]
-            return edges[0] + part * (edges[1] - edges[0])
-        # And the row that is scored counts too.
-        counted = -math.log10((self.beyond(at) - self.record[at] * part + 1) / (self.weight + 1))
-        if near is None:
-            return counted
-        slope = 0.0
-        further = self.furthest(50)
-        if further is not None:
-            decades = math.log10(self.beyond(further) / self.beyond(near))
-            slope = min(max(decades / max(near - further, 1), 0.02), 1.0)
-        extrapolated = -math.log10(self.beyond(near) / self.weight) + slope * max(position - near, 0.0)
-        return max(counted, extrapolated)
+    record: Record = field(default_factory=lambda: Record.of(BINS))
 
 
 def place(difference: float, usual: float) -> float:
@@ -119,14 +83,15 @@ def follow(device: Device, value: float, spec: LevelShift, rates: tuple[float, f
     added: dict[str, Any] = {}
     if device.n > spec.warmup:
         side = "high" if difference > 0 else ("low" if difference < 0 else None)
-        added = {"score": Near(max(device.surprise(position), 0.0), 1e-6), "expected": Near(device.slow), "side": side}
-    at = min(int(position), BINS - 1)
-    device.record[at] = single(device.record[at] + 1)
-    device.weight += 1
+        added = {
+            "score": Near(max(device.record.surprise(position), 0.0), 1e-6),
+            "expected": Near(device.slow),
+            "side": side,
+        }
+    device.record.add(position)
     if device.n % 64 == 0:
         # The record's newest rows weigh 1, the older ones less: once in 64 rows all are brought down.
-        device.record = [single(rows * decay**64) for rows in device.record]
-        device.weight *= decay**64
+        device.record.fade(decay**64)
     off = abs(value - device.slow)
     if device.n > 20:
         off = min(off, 8 * usual)

@@ -16,14 +16,17 @@ from pydantic import ValidationError
 from operators.batch import Batch, Schema
 from operators.clock import FORGET
 from operators.detect.zscore import _TAIL, Zscore, _surprise
+from tests.operators.detect.record import Record
 from tests.operators.rows import NINE, SCHEMA, SECOND, Near, Row, Runner, clocked, run
 
 SPECS: list[dict[str, Any]] = [
-    {"field": "temperature", "half_life": 8, "warmup": 10, "prefix": "t_"},
+    {"field": "temperature", "half_life": 8, "history": 100, "warmup": 10, "prefix": "t_"},
     {"field": "humidity", "prefix": "h_"},
-    {"field": "n", "half_life": 30, "warmup": 25, "prefix": "n_"},
-    {"field": "ok", "half_life": 5, "warmup": 12, "prefix": "ok_"},
+    {"field": "humidity", "history": 0, "prefix": "h_"},
+    {"field": "n", "half_life": 30, "history": 200, "warmup": 25, "prefix": "n_"},
+    {"field": "ok", "half_life": 5, "history": 100, "warmup": 12, "prefix": "ok_"},
 ]
+BINS, PER_OCTAVE, NEAREST = 15, 4, 1.5
 
 
 def decades(z: float) -> float:
@@ -39,10 +42,12 @@ def decades(z: float) -> float:
 
 @dataclass
 class Device:
-    """The values of a device, as they were learnt from, each with its weight."""
+    """The values of a device, as they were learnt from, each with its weight; and the record of what was scored."""
 
     values: list[float] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
+    record: Record = field(default_factory=lambda: Record.of(BINS))
+    rows: int = 0
 
     def mean(self) -> float:
         """The weighted mean of what is known."""
@@ -84,7 +89,8 @@ def follow(device: Device, value: float, spec: Zscore) -> dict[str, Any]:
             side = "high" if value > mean else ("low" if value < mean else None)
             if abs(value - mean) <= 1e-12 * scale:
                 side = AnySide()
-            score = student((value - mean) / max(deviation, least), sum(weight**2 for weight in device.weights))
+            z = student((value - mean) / max(deviation, least), sum(weight**2 for weight in device.weights))
+            score = odd(device, z, spec.history) if spec.history else decades(z)
             added = {"score": Near(score, 3e-5), "expected": Near(mean, 1e-12 * scale), "side": side}
         if deviation > least:
             learnt = min(max(value, mean - 4 * deviation), mean + 4 * deviation)
@@ -95,10 +101,26 @@ def follow(device: Device, value: float, spec: Zscore) -> dict[str, Any]:
 
 
 def student(off: float, squares: float) -> float:
-    """Score a value that is so many deviations off, of values whose squared weights add up to this."""
+    """Give the z that is as unlikely as a value so many deviations off, of values whose squared weights add up to this."""
     freedom = 1 / squares - 1
     t = abs(off) * math.sqrt((1 - squares) / (1 + squares))
-    return decades(math.sqrt(freedom * math.log1p(min(t * t / freedom, 1e300))) * (8 * freedom + 1) / (8 * freedom + 3))
+    return math.sqrt(freedom * math.log1p(min(t * t / freedom, 1e300))) * (8 * freedom + 1) / (8 * freedom + 3)
+
+
+def odd(device: Device, z: float, history: float) -> float:
+    """Score a z by the device's earlier ones as far as there are enough of them, then put it on record."""
+    score = decades(z)
+    position = PER_OCTAVE * math.log2(z / NEAREST) if z > 0 else -math.inf
+    if z >= NEAREST:
+        own = max(device.record.surprise(position), decades(NEAREST))
+        share = min(device.record.weight / min(500, history), 1) if device.record.beyond(0) >= 5 else 0
+        score = share * own + (1 - share) * score
+    device.record.add(position)
+    device.rows += 1
+    if device.rows % 64 == 0:
+        # Newer rows weigh 1, older ones less: once in 64 rows all are brought down.
+        device.record.fade(0.5 ** (64 / history))
+    return score
 
 
 class AnySide(str):
@@ -151,8 +173,9 @@ def test_nothing_is_scored_before_the_warmup_is_over() -> None:
 @pytest.mark.parametrize(("spike", "side"), [(48.0, "high"), (32.0, "low")])
 def test_a_spike_is_scored_against_the_mean_before_it_and_says_where_it_went(spike: float, side: str) -> None:
     values = noise(1000)
+    assert scored([*values, spike], history=0)[-1][0] > 10
     score, expected, where = scored([*values, spike])[-1]
-    assert score > 10
+    assert score > 4, "a thousand values tell no more"
     assert expected == scored([*values, 40.0])[-1][1] == pytest.approx(40, abs=0.3)
     assert where == side
 
@@ -171,8 +194,8 @@ def test_the_tail_is_exact_to_two_in_a_hundred_thousand_decades_and_rises_withou
 
 
 @pytest.mark.parametrize("half_life", [10, 40, 200])
-def test_a_score_is_in_decades_of_surprise_from_the_warmup_on(half_life: float) -> None:
-    scores = scores_of_noise(4000, 600, half_life=half_life, warmup=10)
+def test_of_normal_noise_a_score_is_in_decades_of_surprise_from_the_warmup_on(half_life: float) -> None:
+    scores = scores_of_noise(4000, 600, half_life=half_life, warmup=10, history=0)
     for part in (scores[10:110], scores[-100:]):
         for decade in (1, 2, 3):
             assert (part > decade).mean() * 10**decade == pytest.approx(1, abs=0.25)
@@ -200,6 +223,55 @@ def students_tail(t: float, freedom: int) -> float:
     return 2 * width / steps * math.fsum(math.sin(middle) ** (freedom - 1) for middle in middles) / whole
 
 
+@pytest.mark.parametrize("spacing", [20, 100])
+def test_what_comes_again_is_as_odd_as_it_is_often(spacing: int) -> None:
+    values = noise(30_000)
+    values[5_000::spacing] = [48.0 + at % 5 for at in range(len(values[5_000::spacing]))]
+    scores = [score for score, _, _ in scored(values)][5_000::spacing]
+    assert max(scores[:3]) > 4
+    assert np.mean(scores[-200:]) == pytest.approx(math.log10(spacing), abs=0.5)
+    assert [score for score, _, _ in scored(values, history=0)][-spacing:][0] > 4, "unless there is no record"
+
+
+@pytest.mark.parametrize("rows", [30, 300, 3_000])
+def test_a_value_further_off_scores_more_and_there_is_no_end_to_it(rows: int) -> None:
+    runner = Runner(Zscore.model_validate({"field": "humidity", "history": 1000}), HUMIDITY)
+    runner.put(of_humidity(noise(rows)))
+    known = runner.state.snapshot()
+    mean, variance = known["learnt"][0, 1:3]
+    found = []
+    for step in range(1, 400):
+        runner.state = runner._build(known)
+        found.append(runner.put(of_humidity([mean + math.sqrt(variance) * 1.03**step / 4])).main[0]["score"])
+    assert found[0] < 0.2
+    assert all(before <= after for before, after in pairwise(found))
+    assert all(before < after for before, after in pairwise(found[150:]))
+
+
+def test_the_score_goes_over_from_that_of_normal_noise_to_that_of_the_record() -> None:
+    random = Random(5)
+    values = [40 + random.gauss(0, 1) * random.choice([1, 1, 1, 5]) for _ in range(4_000)]
+    by_normal, by_record = ([score for score, _, _ in scored(values, history=history)] for history in (0, 5000))
+    assert by_record[:21] == by_normal[:21]
+    differ = [abs(one - other) for one, other in zip(by_normal, by_record, strict=True)]
+    assert max(differ[20:40]) < 0.1
+    odd = [at for at in range(520, 4_000) if by_normal[at] > 2.5]
+    assert len(odd) > 100
+    assert sum(by_record[at] > 2.5 for at in odd) < 20
+
+
+def test_a_record_fades_by_half_in_a_half_life_and_is_reset_with_its_device() -> None:
+    runner = Runner(Zscore.model_validate({"field": "humidity", "history": 128}), HUMIDITY)
+    rows = of_humidity(noise(20 + 64 * 100))
+    runner.put(rows)
+    record = runner.state.snapshot()["record"][0]
+    assert record[BINS] == pytest.approx(64 / (math.sqrt(2) - 1), rel=1e-5)
+    assert 0.02 < record[:BINS].sum() / record[BINS] < 0.3
+    gone = Row(b"a", int(FORGET), int(FORGET), rows[-1].offset, live=False)
+    runner.put([gone])
+    assert not runner.state.snapshot()["record"].any()
+
+
 def test_weights_fall_by_half_in_a_half_life() -> None:
     values = noise(3000)
     runner = Runner(Zscore.model_validate({"field": "humidity", "half_life": 25}), HUMIDITY)
@@ -216,17 +288,22 @@ def test_an_anomaly_doesnt_hide_the_next_one() -> None:
     values = noise(1000)
     for at in range(500, 1000, 50):
         values[at] = 1e6
-    found = [score for score, _, _ in scored(values)[500::50]]
+    found = [score for score, _, _ in scored(values, history=0)[500::50]]
     assert min(found) > 0.8 * max(found) > 100
+    assert min(score for score, _, _ in scored(values)[500:701:50]) > 6, "four on record leave the fifth as odd"
 
 
 @pytest.mark.parametrize(("shift", "about"), [(10, 40), (100, 130)])
 def test_a_shift_that_lasts_is_learnt(shift: float, about: int) -> None:
-    out = scored([*noise(2000), *noise(1000, seed=8, level=40 + shift)])[2000:]
+    values = [*noise(2000), *noise(1000, seed=8, level=40 + shift)]
+    out = scored(values, history=0)[2000:]
     odd = [at for at, (score, _, _) in enumerate(out) if score > 3]
     assert len(odd) == pytest.approx(about, abs=about / 5)
     assert odd[-1] < 2 * about
     assert out[-1][1] == pytest.approx(40 + shift, abs=max(0.5, shift / 20))
+    by_record = [score for score, _, _ in scored(values)[2000:]]
+    assert min(by_record[:4]) > 3
+    assert max(by_record[2 * about :]) < 3
 
 
 @pytest.mark.parametrize("level", [40.0, 0.1, 0.0, -1e9])
@@ -274,12 +351,13 @@ def test_a_broken_reading_behind_the_first_ten_is_soon_forgotten() -> None:
     assert out[-1][1] == pytest.approx(40, abs=1)
 
 
-@pytest.mark.parametrize("at", [0, 1, 8, 9, 10, 11, 19, 20, 21, 43, 44])
+@pytest.mark.parametrize("at", [0, 1, 8, 9, 10, 11, 19, 20, 21, 43, 44, 83, 84, 147, 148])
 def test_an_outlier_counts_as_in_the_oracle_wherever_the_counting_changes(at: int) -> None:
-    # From the 11th value on an outlier is held back; with the 44th the weights become exponential.
-    values = noise(100)
+    # From the 11th value on an outlier is held back; with the 44th the weights become exponential, and behind the 84th
+    # and the 148th the record is faded.
+    values = noise(250)
     values[at] = 1000.0
-    spec = Zscore.model_validate({"field": "humidity", "half_life": 30})
+    spec = Zscore.model_validate({"field": "humidity", "half_life": 30, "history": 100})
     rows = of_humidity(values)
     assert run(spec, rows, HUMIDITY).rows == oracle(spec, HUMIDITY, rows, "", "")
 
@@ -293,7 +371,18 @@ def test_devices_dont_see_each_other() -> None:
         assert [(row["score"], row["expected"], row["side"]) for row in made.main if row.device == device] == alone
 
 
-@pytest.mark.parametrize("options", [{"half_life": 4.9}, {"half_life": math.inf}, {"warmup": 9}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"half_life": 4.9},
+        {"half_life": math.inf},
+        {"warmup": 9},
+        {"history": 99},
+        {"history": 1e7},
+        {"history": math.inf},
+        {"history": -1},
+    ],
+)
 def test_options_that_make_no_sense_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match=next(iter(options))):
         Zscore.model_validate({"field": "humidity", **options})
