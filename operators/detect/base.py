@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,11 @@ class Detector(Operator):
     """A detector: looks at one number column, adds `score`, `expected` and `side`.
 
     `score` is in decades of surprise: 3 means that a value this odd is expected about once in 1,000 rows.
+    """
+
+    calibrated: ClassVar[bool] = True
+    """Whether that holds of any noise that keeps its shape, by the device's own history. Where it doesn't, a score is no
+    rate: a threshold says how far off a value is by rules of the detector's own, which its docstring tells.
     """
 
     field: str = Field(description="The number column to look at.")

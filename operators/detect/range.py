@@ -28,6 +28,8 @@ OUTSIDE = 6.0
 class Range(Detector):
     """Score 6 outside fixed limits, 0 within; `expected` is the limit that was broken, missing within."""
 
+    calibrated = False
+
     low: float | None = Field(None, strict=True, allow_inf_nan=False, description="Smallest value that is fine.")
     high: float | None = Field(None, strict=True, allow_inf_nan=False, description="Largest value that is fine.")
 
