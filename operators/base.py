@@ -125,8 +125,6 @@ class Operator(BaseModel):
     """The option that a bare value stands for: `tumbling: 1m` means `tumbling: {size: 1m}`."""
     remembers: ClassVar[bool] = True
     """Whether a snapshot of its state holds what it has learnt from rows, if there is anything in it."""
-    makes_rows: ClassVar[bool] = False
-    """Whether its main output has rows of its own making, that stand for no single record."""
     whole: ClassVar[str | None] = None
     """The option that the entire mapping under the operator's key stands for, where the keys are the user's own."""
 
@@ -141,6 +139,10 @@ class Operator(BaseModel):
     def build(self, inputs: Inputs, resume: Snapshot | None = None) -> State:
         """Make an empty state, or one that goes on from a snapshot."""
         raise NotImplementedError
+
+    def makes_rows(self) -> bool:
+        """Say whether its main output has rows of its own making, that stand for no single record."""
+        return False
 
     def reach(self) -> int:
         """Say for how long (us) after a device's last row its watermark still has work to do here."""

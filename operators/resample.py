@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import gcd
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -70,8 +70,6 @@ COUNT, TOTAL, LOST = range(3)
 
 class Resample(Operator):
     """Put irregular readings onto a regular grid of times."""
-
-    makes_rows: ClassVar[bool] = True
 
     every: PositiveDuration = Field(description="From one grid time to the next, such as `10s`.")
     how: Literal["last", "linear", "mean"] = Field(description="How a value is made: `last`, `linear` or `mean`.")
@@ -125,6 +123,10 @@ class Resample(Operator):
     def grid(self) -> tuple[int, int, int]:
         """Give `origin`, `every` and `gap`; us."""
         return self.origin, self.every, self.gap or STEPS * self.every
+
+    def makes_rows(self) -> bool:
+        """A row of the grid stands for several records."""
+        return True
 
     def grain(self) -> int:
         """Rows are given at grid times."""

@@ -126,7 +126,7 @@ class Shard:
             inputs = Inputs(streams[step.source], self._devices, pipeline.name, step.id, step.id in self._read)
             if step.source in made:
                 made |= {step.id, *(f"{step.id}.{side}" for side in step.schemas)}
-            elif step.spec.makes_rows:
+            elif step.spec.makes_rows():
                 made.add(step.id)
             self._steps.append((step.id, step.source, step.source in made, step.spec.build(inputs)))
         # The condition of a sink is a filter behind its stream; several sinks may share one.

@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +38,6 @@ PANE, ROW, START, STOP, TS, WATERMARK, BEFORE, FINAL, UNTIL = range(PER_GIVEN)
 class Window(Operator):
     """A window step: what it computes of each window, and what its rows look like."""
 
-    makes_rows: ClassVar[bool] = True
-
     aggregate: dict[str, str] = Field(
         description="Name of the output column to an aggregate of a column, such as `t_mean: mean(temperature)`.",
         min_length=1,
@@ -57,6 +54,10 @@ class Window(Operator):
         """Read the aggregates; report all that are wrong at once."""
         taken = {*BOUNDS, *schema.device, *({"final"} if self.marks_final() else ())}
         return parse_calls(self.aggregate, schema, taken, ("aggregate",))
+
+    def makes_rows(self) -> bool:
+        """A window's row stands for all its records."""
+        return True
 
     def marks_final(self) -> bool:
         """Whether rows say if they are final."""

@@ -55,7 +55,6 @@ class Trailing(Window):
     """For each row, statistics of its device's last minutes or last rows, as columns of the row itself."""
 
     primary: ClassVar[str] = "duration"
-    makes_rows: ClassVar[bool] = False
 
     duration: PositiveDuration | None = Field(None, description="How far back the statistics reach, such as `1m`.")
     rows: StrictInt | None = Field(None, ge=1, description="Over how many rows they are, in place of a duration.")
@@ -72,6 +71,10 @@ class Trailing(Window):
         results = {name: call.aggregate.result for name, call in self.calls(schema).items()}
         late = {} if self.duration is None else {"late": schema.adding({"late_by": Type.FLOAT})}
         return {"": schema.adding(results), **late}
+
+    def makes_rows(self) -> bool:
+        """Each row is one that came in."""
+        return False
 
     def calls(self, schema: Schema) -> dict[str, Call]:
         """Read the aggregates; report all that are wrong at once."""
