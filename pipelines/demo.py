@@ -186,7 +186,7 @@ def _take(alerts: list[Alert], row: Mapping[str, Any], out: Console) -> None:
     if row["state"] == "raised":
         alerts.append(Alert(row["mote_id"], at))
         out.print(f"[bold red]raised [/] {clock} {row['mote_id']} {row['alert']}: {what}")
-    else:
+    elif row["state"] == "cleared":
         open_ = next(alert for alert in alerts if alert.mote == row["mote_id"] and alert.cleared is None)
         open_.cleared = at
         out.print(f"[green]cleared[/] {clock} {row['mote_id']} {row['alert']}: {what}")

@@ -81,6 +81,7 @@ class Span:
     alert: str
     raised: int
     cleared: int | None = None
+    alert_id: str | None = None
 
 
 class Picture:
@@ -211,14 +212,13 @@ class Picture:
             self._follow(stream, device, rows)
 
     def _follow(self, stream: str, device: str, rows: Batch) -> None:
-        state = rows.columns["state"]
-        assert isinstance(state, Text)  # noqa: S101  # an alert's rows have it
-        for at, what in zip(rows.ts.tolist(), state.to_list(), strict=True):
-            own = [span for span in self._spans[device] if span.alert == stream and span.cleared is None]
+        state, alert_id = rows.columns["state"], rows.columns["alert_id"]
+        assert isinstance(state, Text) and isinstance(alert_id, Text)  # noqa: S101, PT018  # an alert's rows have them
+        for at, what, name in zip(rows.ts.tolist(), state.to_list(), alert_id.to_list(), strict=True):
             if what == "raised":
-                self._spans[device].append(Span(stream, at))
-            elif own:
-                own[-1].cleared = at
+                self._spans[device].append(Span(stream, at, alert_id=name))
+            elif what == "cleared":
+                next(span for span in self._spans[device] if span.alert_id == name).cleared = at
 
     def _draw(
         self, axis: Axes, points: Points, curve: Curve, colour: str, limits: tuple[int, int], *, behind: bool

@@ -51,7 +51,7 @@ motes: motes.raw at kafka:9092 as group motes
 │           └── odd  detect.level_shift {field: humidity}
 │                 mote_id text, ts time, temperature float, humidity float, dew_point float, score float, expected float, side text
 │               └── kettle  alert {raise: score > 3, clear: score < 1, for: 10s}
-│                     mote_id text, at time, alert_id text, pipeline text, alert text, state text, severity text, since time, temperature float, humidity float, dew_point float, score float, expected float, side text
+│                     mote_id text, at time, alert_id text, pipeline text, alert text, state text, severity text, since time, peak float, count int, temperature float, humidity float, dew_point float, score float, expected float, side text
 │                   └── → motes.alerts (json)
 └── dead: records that can't be processed
     └── → motes.dead
@@ -128,7 +128,17 @@ def test_the_json_has_every_step_with_all_its_options_defaults_too(shown: dict[s
         "id": "kettle",
         "operator": "alert",
         "from": "odd",
-        "options": {"raise": "score > 3", "clear": "score < 1", "for": "10s", "severity": "warning"},
+        "options": {
+            "raise": "score > 3",
+            "clear": "score < 1",
+            "for": "10s",
+            "severity": "warning",
+            "cooldown": "0s",
+            "missing": None,
+            "flapping": None,
+            "peak": None,
+            "title": None,
+        },
         "outputs": ["kettle", "kettle.late"],
     }
     assert steps["minute"]["operator"] == "window.tumbling"

@@ -38,10 +38,12 @@ sinks: [{from: w, kafka: {topic: w}}, {from: hot, kafka: {topic: hot}}]
 """
 
 
-def drawn(folder: Path, rows: list[dict[str, Any]], plots: list[str], devices: tuple[str, ...] = ()) -> Picture:
+def drawn(
+    folder: Path, rows: list[dict[str, Any]], plots: list[str], devices: tuple[str, ...] = (), mill: str = MILL
+) -> Picture:
     """Run the pipeline over rows and gather what is to be drawn."""
     file = folder / "mill.yaml"
-    file.write_text(MILL)
+    file.write_text(mill)
     pipeline = config.read(file, {})
     picture = Picture(pipeline, plots, devices)
     shard = Shard(pipeline, pipeline.source.format.decoder(pipeline.source.reading), picture.streams)
@@ -116,6 +118,18 @@ def test_alerts_are_spans_from_raised_to_cleared_or_to_the_end(tmp_path: Path) -
         assert legend is not None
         assert [text.get_text() for text in legend.get_texts()][-1] == "alert hot"
     assert end > days(509)[0]
+
+
+def test_a_level_that_is_reached_ends_no_span_and_a_silence_is_a_span_of_its_own(tmp_path: Path) -> None:
+    #  a     0s 40    10s 60: escalated                       90s 10
+    #  b                                  0s, 30s ... 90s
+    #        [------------------------------------------------)
+    #                                     70s: missing [------)
+    alert = "alert: {raise: t > 30, clear: t < 20, severity: {low: t > 30, high: t > 50}, missing: 1m}"
+    rows = [{"dev": "a", "ts": at, "t": t} for at, t in ((0, 40.0), (10, 60.0))]
+    rows += [{"dev": "b", "ts": at, "t": 0.0} for at in range(0, 91, 30)] + [{"dev": "a", "ts": 90, "t": 10.0}]
+    picture = drawn(tmp_path, rows, ["t"], mill=MILL.replace("alert: {raise: t > 30, clear: t < 20}", alert))
+    assert spans(picture.figure("a").axes[0]) == [pytest.approx(days(0, 90)), pytest.approx(days(70, 90))]
 
 
 def test_the_alert_of_one_device_is_not_in_the_picture_of_another(tmp_path: Path) -> None:

@@ -69,7 +69,9 @@ def test_the_options_say_type_default_and_unit() -> None:
     alert, shift = the("alert"), the("detect.level_shift")
     description = "How long, in event time, `raise` must hold first."
     assert option(alert, "for") == Option("for", "duration", False, "0s", "us, ms, s, m, h, d", description)
-    assert (option(alert, "raise").required, option(alert, "raise").default) == (True, "")
+    assert (option(alert, "raise").required, option(alert, "raise").default) == (False, "")
+    every = option(the("resample"), "every")
+    assert (every.required, every.default) == (True, "")
     fast = option(shift, "fast")
     assert (fast.type, fast.default, fast.unit, fast.required) == ("number, above 0", "6", "values", False)
     assert option(shift, "warmup").type == "whole number, at least 20"
