@@ -57,7 +57,7 @@ def test_time_that_steps_back_is_taken_in_the_order_of_the_file() -> None:
     assert found[0].tolist() == found[1].tolist()
 
 
-@pytest.mark.parametrize(("name", "kept"), [("zscore", 4 * 8), ("level_shift", 5 * 8 + 96 * 4)])
+@pytest.mark.parametrize(("name", "kept"), [("zscore", 4 * 8 + 16 * 4), ("level_shift", 5 * 8 + 96 * 4)])
 def test_the_cost_is_that_of_an_event_and_of_a_device(name: str, kept: int) -> None:
     made = measure(detector(name, {}), CORPUS)
     assert made.bytes_per_device == kept
@@ -120,7 +120,7 @@ def test_it_prints_what_it_writes_and_writes_every_score(folder: Path, capsys: p
     read = corpus.read(folder)
     expected = measure(detector("zscore", {"half_life": 100}), read).scores
     assert {**written, **figures(read, expected)} == written
-    assert (written["detector"], written["options"], written["bytes_per_device"]) == ("zscore", {"half_life": 100}, 32)
+    assert (written["detector"], written["options"], written["bytes_per_device"]) == ("zscore", {"half_life": 100}, 96)
     assert written["ns_per_event"] > 0
     out = capsys.readouterr().out
     assert f"{written['standard']:.1f}" in out
