@@ -6,14 +6,13 @@ digits, and a large one whole. A time is written as ISO 8601 to the second, in U
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
 from string import Formatter
 
 import numpy as np
 
-from operators.base import Problem, SpecError
+from operators.base import Problem, SpecError, did_you_mean
 from operators.batch import Column, Text, Type, is_missing
 
 _EXPECTED = "a text with columns in braces, such as `{device}: {score:.1f} since {since}`"
@@ -65,9 +64,8 @@ class Title:
 
 def _problem(name: str, spec: str, conversion: str | None, types: Mapping[str, Type]) -> Problem | None:
     if name not in types:
-        near = difflib.get_close_matches(name, types, 1)
-        fix = f"did you mean `{near[0]}`?" if near else None
-        return Problem(("title",), f"a column of the alert's rows: {', '.join(types)}", f"`{{{name}}}`", fix)
+        expected = f"a column of the alert's rows: {', '.join(types)}"
+        return Problem(("title",), expected, f"`{{{name}}}`", did_you_mean(name, types))
     if conversion:
         return Problem(("title",), _EXPECTED, f"`{{{name}!{conversion}}}`", f"`{{{name}}}`")
     if not spec:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -99,6 +100,16 @@ class Outputs:
     sides: Mapping[str, Batch] = field(default_factory=dict)
     rejects: Sequence[Reject] = ()
     partly_late: int = 0
+
+
+def did_you_mean(given: str, names: Iterable[str]) -> str | None:
+    """Guess which of the names was meant.
+
+    >>> did_you_mean("agregate", ["size", "aggregate"])
+    'did you mean `aggregate`?'
+    """
+    near = difflib.get_close_matches(given, list(names), 1)
+    return f"did you mean `{near[0]}`?" if near else None
 
 
 class State(Protocol):

@@ -26,7 +26,6 @@ Example:
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
 
-from operators.base import Inputs, Operator, Outputs, Problem, Reject, Snapshot, SpecError, unfit
+from operators.base import Inputs, Operator, Outputs, Problem, Reject, Snapshot, SpecError, did_you_mean, unfit
 from operators.batch import Batch, Column, Schema, Text, Type, is_missing, join_columns, missing, take_rows
 from operators.clock import FORGET
 from operators.table import FORMATS, MisfitError, Table
@@ -173,13 +172,13 @@ class Enrich(Operator):
         for name, source in self.key.items():
             if name not in names:
                 expected = f"a column of the rows or the device: {', '.join(names)}"
-                yield Problem(("key", name), expected, f"`{name}`", _did_you_mean(name, names))
+                yield Problem(("key", name), expected, f"`{name}`", did_you_mean(name, names))
             elif names[name] is Type.FLOAT:
                 fix = f"read it as int, or make one before: `derive: {{{name}_id: CAST({name} AS BIGINT)}}`"
                 yield Problem(("key", name), "a key of type text, int, bool or time", f"`{name}`, which is float", fix)
             if source not in there:
                 expected = f"a column of {self.file}: {', '.join(there)}"
-                yield Problem(("key", name), expected, f"`{source}`", _did_you_mean(source, there))
+                yield Problem(("key", name), expected, f"`{source}`", did_you_mean(source, there))
         for name, added in self.columns.items():
             source = added.from_ or name
             if name in names:
@@ -187,12 +186,7 @@ class Enrich(Operator):
                 yield Problem(("columns", name), "names that don't exist yet", f"`{name}` exists here already", fix)
             if source not in there:
                 expected = f"a column of {self.file}: {', '.join(there)}"
-                yield Problem(("columns", name), expected, f"`{source}`", _did_you_mean(source, there))
-
-
-def _did_you_mean(given: str, names: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(given, list(names), 1)
-    return f"did you mean `{near[0]}`?" if near else None
+                yield Problem(("columns", name), expected, f"`{source}`", did_you_mean(source, there))
 
 
 @dataclass(frozen=True)

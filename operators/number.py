@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.base import Problem
+from operators.base import Problem, did_you_mean
 from operators.batch import Batch, Schema, Text, is_missing
 
 
@@ -16,12 +14,11 @@ def problems_of_number(field: str, schema: Schema) -> list[Problem]:
     names = [name for name, type_ in schema.columns.items() if type_.is_number]
     if field in names:
         return []
-    near = difflib.get_close_matches(field, names, 1)
     given = f"`{field}`"
     if field in schema.names():
         given += f", which is {schema.names()[field]}"
-    fix = f"did you mean `{near[0]}`?" if near else None
-    return [Problem(("field",), f"a number column that exists here: {', '.join(names)}", given, fix)]
+    expected = f"a number column that exists here: {', '.join(names)}"
+    return [Problem(("field",), expected, given, did_you_mean(field, names))]
 
 
 def numbers(batch: Batch, field: str) -> NDArray[np.float64]:

@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from connectors.codec.base import FieldPath, Format, HeaderField, Reading, Unit, formats
-from operators.base import SpecError
+from operators.base import SpecError, did_you_mean
 from operators.batch import Schema, Type
 from operators.filter import Filter
 from pipelines.located import At, Located, load
 from pipelines.plan import DEAD, Kafka, Pipeline, Sink, Source, Step, Test, streams_of
 from pipelines.specs import NAME, DeviceSpec, PipelineSpec, SinkSpec, SourceSpec, TestSpec, TimeSpec
 from pipelines.steps import read_steps
-from pipelines.validate import did_you_mean, refuse_problems, validate
+from pipelines.validate import refuse_problems, validate
 
 _OURS = {
     "bootstrap.servers": "brokers",

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
 from operators.aggregate.base import Aggregate, aggregates
-from operators.base import Operator, kinds
+from operators.base import Operator, did_you_mean, kinds
 from operators.batch import Schema, Type
 from operators.duration import UNITS, Duration
 from operators.time import Instant
@@ -28,7 +28,6 @@ from pipelines.located import Located
 from pipelines.plan import Step
 from pipelines.schema import Json, call_of, in_yaml, options
 from pipelines.steps import read_steps
-from pipelines.validate import did_you_mean
 
 OPERATOR, AGGREGATE = "operator", "aggregate"
 _ROOT = Path(__file__).parent.parent

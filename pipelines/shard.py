@@ -13,13 +13,12 @@ from math import gcd
 import numpy as np
 
 from connectors.codec.base import Decoded, Decoder, Records
+from connectors.codec.documents import LONGEST_REASON
 from operators.base import Inputs, Reject, State
 from operators.batch import Batch
 from operators.clock import END, FORGET, Clock
 from operators.devices import DeviceTable
 from pipelines.plan import DEAD, SOURCE, Pipeline
-
-_LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +181,7 @@ class Shard:
                 streams[stream] = self._with_ends(stream, rows, streams[source])
             if made:
                 for reject in out.rejects:
-                    reason = f"a row of `{source}` in step `{name}`: {reject.reason}"[:_LONGEST_REASON]
+                    reason = f"a row of `{source}` in step `{name}`: {reject.reason}"[:LONGEST_REASON]
                     of_made.append(Letter(*self._place, reject.offset, None, None, reason, of_made=True))
             else:
                 rejects += out.rejects
@@ -222,4 +221,4 @@ def _letter(records: Records, row: int, reason: str) -> Letter:
     key, value = records.keys[row], records.values[row]
     headers = {name: column[row] for name, column in records.headers.items()}
     place = records.topic, records.partition, int(records.offset[row])
-    return Letter(*place, key, value, reason[:_LONGEST_REASON], headers=headers)
+    return Letter(*place, key, value, reason[:LONGEST_REASON], headers=headers)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
-from operators.base import Operator, SpecError, kinds
+from operators.base import Operator, SpecError, did_you_mean, kinds
 from operators.batch import Schema
 from pipelines.located import At, Located
 from pipelines.plan import DEAD, SOURCE, Step, streams_of
-from pipelines.validate import did_you_mean, refuse_problems, validate
+from pipelines.validate import refuse_problems, validate
 
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COMMON = ("id", "from")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from operators.base import Problem
+from operators.base import Problem, did_you_mean
 from pipelines.located import At, Located
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -68,16 +68,6 @@ def refuse_problems(located: Located, problems: Iterable[Problem], place: Callab
     """Note an operator's problems at their places in the file."""
     for problem in problems:
         located.refuse(place(problem.at), problem.expected, problem.given, problem.fix)
-
-
-def did_you_mean(given: str, names: Iterable[str]) -> str | None:
-    """Guess which of the names was meant.
-
-    >>> did_you_mean("agregate", ["size", "aggregate"])
-    'did you mean `aggregate`?'
-    """
-    near = _nearest(given, names)
-    return f"did you mean `{near}`?" if near else None
 
 
 def _nearest(given: str, names: Iterable[str]) -> str | None:

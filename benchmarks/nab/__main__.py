@@ -22,7 +22,7 @@ from operators.base import kinds
 from operators.detect.base import Detector
 
 NAMES = sorted(kind[-1] for kind, spec in kinds().items() if issubclass(spec, Detector))
-DEFAULT = "adaptive" if "adaptive" in NAMES else "zscore"
+DEFAULT = "zscore"
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:

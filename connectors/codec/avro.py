@@ -224,7 +224,7 @@ def row_schema(schema: Schema, name: str) -> dict[str, Any]:
 def _schema_of(reading: Reading) -> dict[str, Any]:
     """Make a schema of records with all that is read of them, each a union of whatever it may be."""
     tree: dict[str, Any] = {}
-    for _, path in [*reading.places(), (("each",), reading.each)]:
+    for _, path in reading.places():
         within = tree
         for key in path:
             within = within.setdefault(key, {})

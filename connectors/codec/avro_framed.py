@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from connectors.codec.avro_decoder import decoder_of
 from connectors.codec.avro_schema import difference, missing_fields
 from connectors.codec.base import Dead, Decoded, Decoder, Reading, Records
-from connectors.codec.documents import Documents
+from connectors.codec.documents import LONGEST_REASON, Documents
 from connectors.codec.registry import UnfitSchemaError, UnknownSchemaError
 from operators.binary import Binary
 from operators.kernel import kernel
@@ -32,7 +32,6 @@ _KEPT = 1_000
 """Decoders that are kept, the last used ones."""
 _FORGET = 30.0
 """Seconds for which an id that isn't known is taken for one still."""
-_LONGEST_REASON = 500
 _MINUTE = 60.0
 _ASKED = 100
 """Ids that turn out not to be known that are asked for a minute."""
@@ -171,7 +170,7 @@ def _together(parts: Sequence[tuple[NDArray[np.intp], Decoded]]) -> Decoded:
 
 def _told(reason: object) -> str:
     """Cut a reason short, and see to it that it can be written: a schema may be long, and have names that can't."""
-    return str(reason)[:_LONGEST_REASON].encode("utf-8", "replace").decode()
+    return str(reason)[:LONGEST_REASON].encode("utf-8", "replace").decode()
 
 
 def _groups(ids: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.intp]]]:

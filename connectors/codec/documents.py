@@ -33,7 +33,7 @@ LONGEST_ID = 1_000
 _ADDRESS = re.compile(r" ?(?:from )?<[^<>]* at 0x[0-9a-f]+>")
 """An object as Python shows it: another one at each run."""
 _SHOWN = 60
-_LONGEST_REASON = 500
+LONGEST_REASON = 500
 """Characters of what a library says: fastavro shows whole schemas."""
 _NAMES = {dict: "an object", list: "a list", str: "text", bool: "a bool", int: "a number", float: "a number"}
 
@@ -263,7 +263,7 @@ def _fraction(values: Sequence[float], unit: Unit) -> NDArray[np.int64]:
 
 def _line(error: Exception) -> str:
     text = _ADDRESS.sub("", str(error).strip().split("\n", 1)[0])
-    return text[:_LONGEST_REASON] or type(error).__name__
+    return text[:LONGEST_REASON] or type(error).__name__
 
 
 def _in_unit(us: int, unit: Unit) -> int:

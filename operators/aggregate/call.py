@@ -5,13 +5,12 @@ What an aggregate is of may be a column, the rows' own time, or a SQL expression
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from operators.aggregate.base import Aggregate, aggregates
-from operators.base import Problem, SpecError
+from operators.base import Problem, SpecError, did_you_mean
 from operators.batch import Schema, Type
 from operators.expression import Expression
 
@@ -141,8 +140,7 @@ def _find(name: str, at: At) -> tuple[type[Aggregate], float | None]:
         match = found.short.fullmatch(name) if found.short else None
         if match:
             return found, float(".".join(group for group in match.groups() if group))
-    near = difflib.get_close_matches(_ELSEWHERE.get(name.lower(), name.lower()), known, 1)
-    fix = f"did you mean `{near[0]}`?" if near else None
+    fix = did_you_mean(_ELSEWHERE.get(name.lower(), name.lower()), known)
     raise SpecError([Problem(at, f"an aggregate: {', '.join(known)}", f"`{name}`", fix)])
 
 
@@ -150,10 +148,8 @@ def _column(name: str, text: str, schema: Schema, at: At) -> Type:
     """Give the type of a column; a device's own names are no columns of its windows."""
     names = {name: type_ for name, type_ in schema.names().items() if name not in schema.device}
     if name not in names:
-        near = difflib.get_close_matches(name, names, 1)
-        fix = f"did you mean `{near[0]}`?" if near else None
         expected = f"a column that exists here: {', '.join(names)}"
-        raise SpecError([Problem(at, expected, f"`{name}` in `{text}`", fix)])
+        raise SpecError([Problem(at, expected, f"`{name}` in `{text}`", did_you_mean(name, names))])
     return names[name]
 
 

@@ -31,14 +31,12 @@ from operators.base import Inputs, Snapshot
 from operators.batch import Batch
 from operators.clock import FORGET
 from operators.detect.base import HIGH, LOW, NO_SIDE, Detector, DetectorState, Scores
-from operators.detect.record import place, surprise
+from operators.detect.record import AGING, LARGEST, fade, place, surprise
 from operators.kernel import kernel
 
 BINS = 96
 LOWEST = -12.0
 """log2 of the lower edge of the first bin; the last bin ends at 2**12 usual deviations."""
-LARGEST = 1e150
-"""Values beyond are no measurements; a difference of two could overflow, and stay in the means for ever."""
 
 
 class LevelShift(Detector):
@@ -64,17 +62,11 @@ class _State(DetectorState):
         super().__init__(spec, resume, {"levels": np.empty((0, 5)), "record": np.empty((0, BINS), np.float32)})
         half = np.log(0.5)
         self._rates = np.array(
-            [-np.expm1(half / spec.fast), -np.expm1(half / spec.slow), np.exp(half / spec.history), spec.warmup]
+            [-np.expm1(half / spec.fast), -np.expm1(half / spec.slow), np.exp(half * AGING / spec.history), spec.warmup]
         )
 
     def score(self, batch: Batch, values: NDArray[np.float64], found: Scores) -> None:
         _score(batch.device, batch.watermark, values, self._rates, self.slots["levels"], self.slots["record"], *found)
-
-
-@kernel
-def _fade(record, share):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    for at in range(len(record)):
-        record[at] *= share
 
 
 @kernel
@@ -107,9 +99,9 @@ def _score(device, watermark, values, rates, levels, record, score, expected, si
             side[row] = HIGH if difference > 0 else (LOW if difference < 0 else NO_SIDE)
         record[slot, min(int(position), BINS - 1)] += 1
         weight += 1
-        if n % 64 == 0:
-            _fade(record[slot], keep**64)
-            weight *= keep**64
+        if n % AGING == 0:
+            fade(record[slot], keep)
+            weight *= keep
         # An anomaly must not make the deviation so large that the next one hides behind it.
         off = abs(value - slow)
         if n > 20:

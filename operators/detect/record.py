@@ -18,7 +18,11 @@ import math
 
 from operators.kernel import kernel
 
+LARGEST = 1e150
+"""Values beyond are no measurements: a difference of two, or its square, could overflow, and be kept for ever."""
 PER_OCTAVE = 4
+AGING = 64
+"""Rows after which a record fades: its newest rows weigh 1."""
 ENOUGH = 5.0
 """Rows that a tail must hold to be believed; beyond, it is extrapolated."""
 FLATTEST, STEEPEST = 0.02, 1.0
@@ -31,6 +35,13 @@ def place(ratio, lowest, bins):  # type: ignore[no-untyped-def]  # noqa: ANN201 
     if ratio <= 0:
         return 0.0
     return min(max((math.log2(ratio) - lowest) * PER_OCTAVE, 0.0), float(bins))
+
+
+@kernel
+def fade(record, share):  # type: ignore[no-untyped-def]  # noqa: ANN201  # compiled: numba infers
+    """Let the rows on record weigh less, each by the same share."""
+    for at in range(len(record)):
+        record[at] *= share
 
 
 @kernel

@@ -57,11 +57,9 @@ from operators.base import Inputs, Snapshot, unfit
 from operators.batch import Batch
 from operators.clock import FORGET
 from operators.detect.base import HIGH, LOW, NO_SIDE, Detector, DetectorState, Scores
-from operators.detect.record import ENOUGH, PER_OCTAVE, surprise
+from operators.detect.record import AGING, ENOUGH, LARGEST, PER_OCTAVE, fade, surprise
 from operators.kernel import kernel
 
-LARGEST = 1e150
-"""Values beyond are no measurements; the square of a difference of two could overflow."""
 FURTHEST = 4.0
 """Deviations beyond which a value is learnt from as if it stood there."""
 FEWEST = 10
@@ -88,8 +86,6 @@ USUAL = -math.log10(math.erfc(NEAREST / math.sqrt(2)))
 BELIEVED = 500.0
 """Rows after which a record makes the score alone. With fewer, other noise than that of heavy tails would score too low
 meanwhile: there are few rows yet to extrapolate from."""
-FADED = 64
-"""Rows after which a record is faded again."""
 SHORTEST, LONGEST = 100, 1_000_000
 """A history, in values: a shorter one never holds rows enough to extrapolate from, and of a longer one float32 loses count."""
 
@@ -104,7 +100,7 @@ class Zscore(Detector):
     history: float = Field(
         5000,
         ge=0,
-        description="Half-life of the record, 100 to 1,000,000; 0 for none, with scores as of normal noise, in values.",
+        description="Half-life of the record, 100 to 1,000,000, or 0 to score without one as of normal noise, in values.",
     )
     warmup: int = Field(20, ge=FEWEST, description="Values of a device before it is scored.")
 
@@ -131,7 +127,7 @@ class _State(DetectorState):
         columns = BINS + 1 if spec.history else 0
         super().__init__(spec, resume, {"learnt": np.empty((0, 4)), "record": np.empty((0, columns), np.float32)})
         half = np.log(0.5)
-        fading = np.exp(FADED * half / spec.history) if spec.history else 0.0
+        fading = np.exp(AGING * half / spec.history) if spec.history else 0.0
         believed = min(BELIEVED, spec.history)
         self._rates = np.array([-np.expm1(half / spec.half_life), float(spec.warmup), fading, believed])
 
@@ -157,7 +153,7 @@ def _surprise(squared, tail):  # type: ignore[no-untyped-def]  # compiled: numba
 @kernel
 def _by_record(record, rows, squared, believed, normal):  # type: ignore[no-untyped-def]  # compiled: numba infers
     """Put a z on the record of its device, which has had so many rows; give its score, of which `normal` is a part at first."""
-    weight = record[BINS] + rows % FADED
+    weight = record[BINS] + rows % AGING
     position = PER_OCTAVE / 2 * math.log2(squared / (NEAREST * NEAREST))
     on_record = 0.0
     for at in range(BINS):
@@ -168,13 +164,6 @@ def _by_record(record, rows, squared, believed, normal):  # type: ignore[no-unty
         made += min(weight / believed, 1.0) * (own - normal)
     record[min(int(position), BINS - 1)] += 1
     return made
-
-
-@kernel
-def _fade(record, share):  # type: ignore[no-untyped-def]  # compiled: numba infers
-    record[BINS] += FADED
-    for at in range(BINS + 1):
-        record[at] *= share
 
 
 @kernel
@@ -210,8 +199,9 @@ def _score(device, watermark, values, rates, tail, learnt, record, score, expect
                     rows = int(n - warmup)
                     if z2 >= NEAREST * NEAREST:
                         score[row] = _by_record(record[slot], rows, z2, believed, score[row])
-                    if (rows + 1) % FADED == 0:
-                        _fade(record[slot], fading)
+                    if (rows + 1) % AGING == 0:
+                        record[slot, BINS] += AGING
+                        fade(record[slot], fading)
                 expected[row] = mean
                 side[row] = HIGH if difference > 0 else (LOW if difference < 0 else NO_SIDE)
             if known and off > FURTHEST * FURTHEST * variance:

@@ -18,8 +18,9 @@ from connectors.kafka.client import settings
 from connectors.kafka.embedded import EmbeddedKafka
 from connectors.kafka.intake import Event
 from connectors.kafka.librdkafka import Library
+from connectors.kafka.messages import unpack
 from connectors.kafka.outlet import _COPY, _FLAGS, _KEY, _TOPIC, _VALUE, _Given, _place
-from connectors.kafka.source import KafkaSource, _unpack
+from connectors.kafka.source import KafkaSource
 from tests.connectors.kafka.test_intake import PARTITIONS, Reader, read_all, used
 
 pytestmark = [
@@ -136,7 +137,7 @@ def by_objects(brokers: str, topic: str, count: int) -> Found:
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in PARTITIONS])
     found: Found = {}
     while sum(map(len, found.values())) < count:
-        batches, _ = _unpack(consumer.consume(100, 1.0), NAMES)
+        batches, _ = unpack(consumer.consume(100, 1.0), NAMES)
         told(batches, found)
     consumer.close()
     return found

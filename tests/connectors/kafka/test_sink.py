@@ -71,6 +71,13 @@ def test_the_headers_of_its_record_are_cut_with_a_letter(kafka: EmbeddedKafka) -
     sink.close()
 
 
+def test_a_letter_that_is_too_large_when_it_is_cut_ends_the_run(kafka: EmbeddedKafka) -> None:
+    sink = KafkaSink(kafka.brokers, {"message.max.bytes": "150000"})
+    with pytest.raises(KafkaFailure, match=r"a dead letter for topic `out` wasn't taken by librdkafka: .*too large"):
+        sink.write_letter("out", b"k" * 200_000, b"v" * 200_000, {})
+    sink.close()
+
+
 def test_a_row_that_could_not_be_delivered_is_told_and_counted() -> None:
     sink = KafkaSink("127.0.0.1:1", {"message.timeout.ms": "100"})
     sink.write("out", Binary.of([b"k"]), Binary.of([b"v"]))
