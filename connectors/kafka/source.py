@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -213,6 +214,11 @@ class KafkaSource:
     def close(self) -> None:
         """Leave Kafka. A member with a name stays in the group until its session ends, so it can come back."""
         self._closing = True
+        # Shards that were given and not yet taken would let librdkafka's close hang: it takes the answer to them for that
+        # to its own revocation, is done, and never serves the second. So none are given any more, and what waits is served.
+        self._consumer.unsubscribe()
+        with contextlib.suppress(KafkaException):
+            self._consumer.consume(MOST, 0.0)
         if self._queue is not None:
             self._queue.close()
         self._consumer.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -191,3 +193,20 @@ def test_a_member_whose_request_for_metadata_is_lost_joins_with_the_next() -> No
             source.read()
             time.sleep(0.01)
         source.close()
+
+
+CLOSED_WHILE_JOINING = """
+import sys, time
+from connectors.kafka.source import KafkaSource
+source = KafkaSource(["in"], sys.argv[1], {}, "mill", "mill-0", "earliest", lambda *_: None, lambda *_: None)
+source.subscribe()
+time.sleep(4)  # Kafka inside this process gives shards after 3 s; nobody asks for them
+source.close()
+"""
+
+
+def test_a_source_is_closed_though_shards_wait_for_it() -> None:
+    """In a process of its own: librdkafka would keep the whole interpreter waiting."""
+    with EmbeddedKafka(["in"]) as kafka:
+        done = subprocess.run([sys.executable, "-c", CLOSED_WHILE_JOINING, kafka.brokers], check=False, timeout=30)
+        assert done.returncode == 0
